@@ -1,0 +1,76 @@
+# `make help` lists what there is. Each target does all the set-up it needs.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+# The newest interpreter the pins support; PYTHON=… chooses another.
+PYTHON ?= $(shell for v in 3.12 3.13 3.11; do for p in python$$v "$$(pyenv prefix $$v 2>/dev/null)/bin/python"; do \
+	$$p -c '' >/dev/null 2>&1 && { command -v $$p; exit; }; done; done; command -v python3)
+
+export PYTHONDONTWRITEBYTECODE :=
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help run test up down status check lock bench soak heavy clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run ## the whole loop on real data: ingest, train, judge, promote; ends with a table
+	@$(BIN)/python -m embedded run
+
+up: $(VENV)/.run ## start Airflow and MLflow and print their addresses and the login
+	@$(BIN)/python -m embedded up
+
+down: $(VENV)/.run ## stop what `make up` started
+	@$(BIN)/python -m embedded down
+
+status: $(VENV)/.run ## which processes of the stack run, and where
+	@$(BIN)/python -m embedded status
+
+test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not heavy" --cov --cov-report=term --cov-fail-under=90
+
+check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=.:plugins:dags $(BIN)/lint-imports --no-cache
+
+heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the intervals
+	$(BIN)/python -m pytest -n 2 -m heavy
+
+bench: $(VENV)/.dev ## a weekly cycle under the scheduler against one cold script, side by side
+	$(BIN)/python -m benchmarks.weekly_cycle
+
+soak: $(VENV)/.dev ## 200 training runs under the scheduler: hangs and memory
+	$(BIN)/python -m benchmarks.soak
+
+lock: $(VENV)/.uv ## make requirements.txt and requirements-dev.txt anew from the .in files
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove all state of `make run` and `make up` (asks them to stop first)
+	@[ -x $(BIN)/python ] && $(BIN)/python -m embedded down || true
+	rm -rf .state
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; v=sys.version_info[:2]; sys.exit(0 if (3,11)<=v<=(3,13) else "Perennial needs Python 3.11, 3.12 or 3.13; found %d.%d. Set PYTHON=/path/to/python3.12." % v)'
+	@echo "creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.uv requirements.txt
+	@echo "installing requirements.txt (about 250 packages; minutes on a cold cache)"
+	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	@echo "installing requirements-dev.txt"
+	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
+	@touch $@

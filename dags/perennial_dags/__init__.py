@@ -1,0 +1,25 @@
+"""The loop as DAGs: one module per DAG, wired for whichever pipeline asks.
+
+``ingest``  snapshot -> validate -> version, once per partition
+``train``   plan -> fit (mapped) -> judge -> register -> promote
+``common``  default arguments, timetable and assets, the same for all
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+from perennial_dags.ingest import ingest_dag
+from perennial_dags.train import train_dag
+
+from include.perennial.pipeline_folder import load_pipeline
+from include.perennial.settings import Settings
+
+
+def build_dags(name: str) -> list[DAG]:
+    """Every DAG of the pipeline ``name``; they register themselves with the DAG file that calls this.
+
+    Raises:
+        SpecError: the folder is broken; Airflow shows it as the import error of the calling file.
+    """
+    spec = load_pipeline(name, Settings.from_env().pipelines).spec
+    return [ingest_dag(spec), train_dag(spec)]

@@ -1,0 +1,44 @@
+"""What all DAGs of a pipeline share."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from airflow.sdk import Asset, CronPartitionTimetable
+
+from include.perennial.spec import PipelineSpec
+
+# An outage of MLflow, S3 or the ledger may pass; bad data fail at once without a retry.
+DEFAULT_ARGS = {
+    "owner": "perennial",
+    "retries": 2,
+    "retry_delay": dt.timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": dt.timedelta(minutes=5),
+    "execution_timeout": dt.timedelta(hours=1),
+}
+
+
+def default_args(spec: PipelineSpec) -> dict[str, object]:
+    """The one set of default arguments, with the pipeline's owner."""
+    return DEFAULT_ARGS | {"owner": spec.owner}
+
+
+def timetable(cron: str) -> CronPartitionTimetable:
+    """Each run is about the period that ended before it; its partition key is that period's first day."""
+    return CronPartitionTimetable(cron, timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
+
+
+def start_date(spec: PipelineSpec) -> dt.datetime:
+    """Start of the first partition a backfill may ask for."""
+    return dt.datetime.combine(spec.schedule.start, dt.time(), dt.UTC)
+
+
+def partitions_asset(spec: PipelineSpec) -> Asset:
+    """The versioned partitions of a pipeline; ingest updates it with the partition key."""
+    return Asset(f"{spec.name}_partitions", uri=f"perennial://{spec.name}/partitions")
+
+
+def champion_asset(spec: PipelineSpec) -> Asset:
+    """The serving model of a pipeline; train updates it when a promotion succeeds."""
+    return Asset(f"{spec.name}_champion", uri=f"perennial://{spec.name}/champion")

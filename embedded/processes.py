@@ -1,0 +1,206 @@
+"""Start, watch and stop the processes of the stack, each in a process group of its own.
+
+Airflow's and MLflow's parents leave children behind when they are only terminated,
+so a stop ends whole groups: first politely, then not.
+"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from embedded.config import LOOPBACK, PROJECT, Stack, environment
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 20
+
+
+class StackError(RuntimeError):
+    """The stack did not come up; the message names the process and its log."""
+
+
+def commands(stack: Stack) -> dict[str, list[str]]:
+    """Every process of the stack by name."""
+    python = sys.executable
+    airflow = str(Path(python).parent / "airflow")
+    return {
+        "mlflow": [
+            python, "-m", "mlflow", "server",
+            "--host", LOOPBACK, "--port", str(stack.ports.mlflow), "--workers", "1",
+            "--backend-store-uri", f"sqlite:///{stack.home / 'mlflow.db'}",
+            "--artifacts-destination", str(stack.home / "mlflow-artifacts"),
+            "--allowed-hosts", f"{LOOPBACK}:{stack.ports.mlflow},localhost:{stack.ports.mlflow}",
+        ],
+        "api-server": [airflow, "api-server"],
+        "scheduler": [airflow, "scheduler"],
+        "dag-processor": [airflow, "dag-processor"],
+        "triggerer": [airflow, "triggerer"],
+    }  # fmt: skip
+
+
+def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
+    """Start what is not running and wait until all of it is healthy.
+
+    Raises:
+        StackError: a process ended or did not become healthy in time; everything is stopped again.
+    """
+    stack.logs.mkdir(parents=True, exist_ok=True)
+    env = environment(stack)
+    alive = running(stack)
+    try:
+        if not (stack.airflow_home / "airflow.db").exists():
+            tell("preparing Airflow's database")
+            _migrate(stack, env)
+        missing = {name: command for name, command in commands(stack).items() if name not in alive}
+        tell("starting " + ", ".join(missing) if missing else "already running")
+        for name, command in missing.items():
+            alive[name] = _spawn(stack, name, command, _process_env(name, env))
+            _save(stack, alive)
+        wait_until_healthy(stack)
+    except BaseException:
+        stop(stack)
+        raise
+
+
+def _process_env(name: str, env: dict[str, str]) -> dict[str, str]:
+    if name != "mlflow":
+        return env
+    return env | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def _migrate(stack: Stack, env: dict[str, str]) -> None:
+    target = stack.logs / "migrate.log"
+    with target.open("wb") as file:
+        done = subprocess.run(["airflow", "db", "migrate"], env=env, cwd=PROJECT, stdout=file, stderr=file, check=False)
+    if done.returncode:
+        raise StackError(f"`airflow db migrate` failed with status {done.returncode}: see {target}")
+
+
+def _spawn(stack: Stack, name: str, command: list[str], env: dict[str, str]) -> int:
+    with (stack.logs / f"{name}.log").open("ab") as file:
+        process = subprocess.Popen(
+            command, env=env, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+    return process.pid
+
+
+def wait_until_healthy(stack: Stack, timeout_s: float = START_TIMEOUT_S) -> None:
+    """Wait for MLflow and all of Airflow's components to report healthy.
+
+    Raises:
+        StackError: a process ended, or the time is over.
+    """
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        dead = [name for name in commands(stack) if name not in running(stack)]
+        if dead:
+            raise StackError(f"{dead[0]} ended while starting: see {stack.logs / (dead[0] + '.log')}")
+        if _mlflow_is_healthy(stack) and _airflow_is_healthy(stack):
+            return
+        time.sleep(0.25)
+    raise StackError(f"the stack was not healthy after {timeout_s:.0f} s: see the logs in {stack.logs}")
+
+
+def _mlflow_is_healthy(stack: Stack) -> bool:
+    return _get(f"{stack.mlflow_url}/health") is not None
+
+
+def _airflow_is_healthy(stack: Stack) -> bool:
+    body = _get(f"{stack.airflow_url}/api/v2/monitor/health")
+    if body is None:
+        return False
+    health = json.loads(body)
+    return all((health.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+
+def _get(url: str) -> bytes | None:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310 - our own loopback address
+            return reply.read()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+
+
+def running(stack: Stack) -> dict[str, int]:
+    """Names and process ids of the stack's living processes."""
+    record = stack.home / "processes.json"
+    if not record.exists():
+        return {}
+    return {name: pid for name, pid in json.loads(record.read_text()).items() if _is_ours(pid)}
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether ``pid`` lives and leads its own group, as everything started here does; ids are reused after a reboot."""
+    _reap(pid)
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def _reap(pid: int) -> None:
+    """Collect a child that has ended, so that it does not look alive; another parent's child is left alone."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def stop(stack: Stack) -> None:
+    """End every process group of the stack; nothing is left behind."""
+    alive = running(stack)
+    # SIGINT lets Airflow's parents collect their children; what stays after the time is killed as a group.
+    for pid in alive.values():
+        _signal_group(pid, signal.SIGINT)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while time.monotonic() < deadline and any(_group_lives(pid) for pid in alive.values()):
+        if time.monotonic() > deadline - STOP_TIMEOUT_S + 5:
+            for pid in alive.values():
+                _signal_group(pid, signal.SIGTERM)
+        time.sleep(0.2)
+    for pid in alive.values():
+        _signal_group(pid, signal.SIGKILL)
+        _reap(pid)
+    (stack.home / "processes.json").unlink(missing_ok=True)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _group_lives(pid: int) -> bool:
+    _reap(pid)
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _save(stack: Stack, pids: dict[str, int]) -> None:
+    (stack.home / "processes.json").write_text(json.dumps(pids))
+
+
+@contextmanager
+def running_stack(stack: Stack, tell: Callable[[str], None] = log.info) -> Iterator[Stack]:
+    """The stack for the time of a block; stopped at its end, also on Ctrl-C, unless it was running before."""
+    was_up = bool(running(stack))
+    start(stack, tell)
+    try:
+        yield stack
+    finally:
+        if not was_up:
+            stop(stack)

@@ -1,0 +1,17 @@
+"""Imports every heavy library once, for Airflow's fork server (``[core] mp_forkserver_preload``).
+
+Imports dominate a weekly job: a cold process pays about six seconds for them, a forked task nothing.
+Nothing here starts a thread or opens a connection, so that forking stays safe.
+"""
+
+import sklearn.ensemble
+import sklearn.linear_model
+
+import include.perennial.steps.fit
+import include.perennial.steps.judge
+import include.perennial.steps.plan
+import include.perennial.steps.promote
+import include.perennial.steps.register
+import include.perennial.steps.snapshot
+import include.perennial.steps.validate
+import include.perennial.steps.version  # noqa: F401 - imported for its effect on the fork server

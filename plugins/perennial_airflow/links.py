@@ -1,0 +1,45 @@
+"""Buttons in the task view. ``get_link`` reads an XCom of the task; it never opens a store."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+
+def base_url() -> str:
+    """Address of Airflow's API server as a browser sees it."""
+    return os.environ.get("PERENNIAL_AIRFLOW_URL", "").rstrip("/")
+
+
+class DataDocsLink(BaseOperatorLink):
+    """The validation report of a partition, served behind Airflow's login."""
+
+    name = "Data docs"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        key = BaseXCom.get_value(ti_key=ti_key, key="data_docs")
+        if not key:
+            return ""
+        _, _, partition, name = key.split("/")
+        return f"{base_url()}/perennial/documents/{quote(ti_key.dag_id)}/{quote(partition)}/{quote(name)}"
+
+
+class MlflowRunLink(BaseOperatorLink):
+    """The MLflow run of a fit or a decision."""
+
+    name = "MLflow run"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return BaseXCom.get_value(ti_key=ti_key, key="mlflow_run_url") or ""
+
+
+def run_url(dag_id: str, run_id: str) -> str:
+    """Address of a DAG run in Airflow's pages."""
+    return f"{base_url()}/dags/{quote(dag_id)}/runs/{quote(run_id)}"

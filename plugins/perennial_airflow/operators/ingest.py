@@ -1,0 +1,91 @@
+"""Operators of ``<name>.ingest``: snapshot -> validate -> version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from perennial_airflow import runtime
+from perennial_airflow.links import DataDocsLink
+
+from include.perennial.contracts import Snapshot, Validated
+from include.perennial.partitions import Partition
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SnapshotOperator(BaseOperator):
+    """Fetch the partition's delivery and store it unchanged, with a manifest."""
+
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from include.perennial.steps.snapshot import take_snapshot
+        from include.perennial.stores.objects import ObjectStore
+
+        with runtime.errors_for_airflow():
+            pipeline, settings = runtime.load(self.pipeline)
+            key = runtime.partition_key(context, pipeline.spec.period)
+            partition = Partition.of_key(key, pipeline.spec.period)
+            store = ObjectStore.open(settings)
+            snapshot = take_snapshot(pipeline, partition, store, runtime.AirflowConnections())
+        self.log.info("%s", snapshot)
+        return snapshot.model_dump(mode="json")
+
+
+class ValidateOperator(BaseOperator):
+    """Run the pipeline's Great Expectations suite; quarantine rows, refuse batches."""
+
+    template_fields = ("snapshot",)
+    operator_extra_links = (DataDocsLink(),)
+    ui_color = "#e6f4ea"
+
+    def __init__(self, *, pipeline: str, snapshot: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.snapshot = snapshot
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from include.perennial.steps.validate import validate
+        from include.perennial.stores.objects import ObjectStore
+
+        with runtime.errors_for_airflow():
+            pipeline, settings = runtime.load(self.pipeline)
+            validated = validate(pipeline, Snapshot.model_validate(self.snapshot), ObjectStore.open(settings))
+        context["ti"].xcom_push("data_docs", validated.docs_key)
+        return validated.model_dump(mode="json")
+
+
+class VersionOperator(BaseOperator):
+    """Commit the partition to the data registry (DVC) and tell the ledger."""
+
+    template_fields = ("validated",)
+    ui_color = "#fef7e0"
+
+    def __init__(self, *, pipeline: str, validated: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.validated = validated
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from include.perennial.steps.version import publish_partition
+        from include.perennial.stores.datasets import DataRegistry
+        from include.perennial.stores.ledger import Ledger
+        from include.perennial.stores.objects import ObjectStore
+
+        with runtime.errors_for_airflow():
+            _, settings = runtime.load(self.pipeline)
+            version = publish_partition(
+                Validated.model_validate(self.validated),
+                ObjectStore.open(settings),
+                DataRegistry.open(settings),
+                Ledger.open(settings.ledger_url),
+            )
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"sha256": version.sha256, "commit": version.commit}
+        return version.model_dump(mode="json")
