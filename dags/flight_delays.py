@@ -1,4 +1,7 @@
-"""The Airflow DAGs of include/pipelines/flight_delays. One such file per pipeline: a broken folder breaks only its own."""
+"""The Airflow DAGs of include/pipelines/flight_delays.
+
+One such file per pipeline, so that a broken folder is an import error of its own.
+"""
 
 from perennial_dags import build_dags
 

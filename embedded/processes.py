@@ -120,7 +120,9 @@ def _airflow_is_healthy(stack: Stack) -> bool:
     if body is None:
         return False
     health = json.loads(body)
-    return all((health.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+    return all(
+        (health.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor")
+    )
 
 
 def _get(url: str) -> bytes | None:

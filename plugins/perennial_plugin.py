@@ -1,6 +1,7 @@
 """Registers Perennial with Airflow. Kept light: every Airflow component imports it."""
 
 from airflow.plugins_manager import AirflowPlugin
+
 from perennial_airflow.documents import documents_app
 from perennial_airflow.links import DataDocsLink, MlflowRunLink
 

@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG
-from perennial_dags.ingest import ingest_dag
-from perennial_dags.train import train_dag
 
 from include.perennial.pipeline_folder import load_pipeline
 from include.perennial.settings import Settings
+from perennial_dags.ingest import ingest_dag
+from perennial_dags.train import train_dag
 
 
 def build_dags(name: str) -> list[DAG]:

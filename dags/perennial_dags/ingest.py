@@ -19,10 +19,10 @@ from __future__ import annotations
 import datetime as dt
 
 from airflow.sdk import DAG, Param
-from perennial_airflow.operators.ingest import SnapshotOperator, ValidateOperator, VersionOperator
-from perennial_dags.common import default_args, partitions_asset, start_date, timetable
 
 from include.perennial.spec import PipelineSpec
+from perennial_airflow.operators.ingest import SnapshotOperator, ValidateOperator, VersionOperator
+from perennial_dags.common import default_args, partitions_asset, start_date, timetable
 
 PARTITION_PARAM = Param(
     None,

@@ -22,6 +22,8 @@ from __future__ import annotations
 import datetime as dt
 
 from airflow.sdk import DAG, Param
+
+from include.perennial.spec import PipelineSpec
 from perennial_airflow.operators.train import (
     FitCandidateOperator,
     JudgeOperator,
@@ -31,8 +33,6 @@ from perennial_airflow.operators.train import (
 )
 from perennial_dags.common import champion_asset, default_args, partitions_asset, start_date, timetable
 from perennial_dags.ingest import PARTITION_PARAM
-
-from include.perennial.spec import PipelineSpec
 
 
 def train_dag(spec: PipelineSpec) -> DAG:
@@ -98,9 +98,7 @@ def _params(spec: PipelineSpec) -> dict[str, Param]:
             propertyNames={"enum": list(spec.candidates)},
             additionalProperties={"type": "object"},
         ),
-        "force": Param(
-            False, type="boolean", title="Force", description="Promote against the gate. Needs a reason."
-        ),
+        "force": Param(False, type="boolean", title="Force", description="Promote against the gate. Needs a reason."),
         "dry_run": Param(
             False, type="boolean", title="Dry run", description="Fit and judge; register and promote nothing."
         ),

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk import BaseOperatorLink
+from airflow.sdk.bases.xcom import BaseXCom
 
 if TYPE_CHECKING:
     from airflow.models.taskinstancekey import TaskInstanceKey

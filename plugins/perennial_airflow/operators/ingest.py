@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from perennial_airflow import runtime
-from perennial_airflow.links import DataDocsLink
 
 from include.perennial.contracts import Snapshot, Validated
 from include.perennial.partitions import Partition
+from perennial_airflow import runtime
+from perennial_airflow.links import DataDocsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

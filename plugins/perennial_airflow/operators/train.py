@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSkipException
-from perennial_airflow import runtime
-from perennial_airflow.links import MlflowRunLink
 
 from include.perennial.contracts import CandidateFit, Decision, Registration, TrainingPlan, TrainingRequest, Trigger
+from perennial_airflow import runtime
+from perennial_airflow.links import MlflowRunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

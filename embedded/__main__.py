@@ -1,0 +1,86 @@
+"""The commands behind the Makefile: run, up, down, status."""
+
+import signal
+import sys
+import time
+from types import FrameType
+
+from rich.console import Console
+
+from embedded import job, processes
+from embedded.config import USER, Stack, default_home, open_stack, with_free_ports
+from embedded.report import Timings, show
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; returns the exit status."""
+    commands = {"run": run, "up": up, "down": down, "status": status}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        print(f"usage: python -m embedded {{{','.join(commands)}}}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return commands[arguments[0]](open_stack(default_home()))
+    except (job.LoopError, processes.StackError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started has been stopped", file=sys.stderr)
+        return 130
+
+
+def run(stack: Stack) -> int:
+    """Close the loop, or find it closed; 0 only if it is."""
+    started = time.monotonic()
+    outcome = job.state(stack)
+    already = outcome.closed
+    if not already:
+        outcome = job.close_loop(stack, lambda line: _tell(line, started))
+    show(outcome, Timings.load(stack), Console(width=None if sys.stdout.isatty() else 140))
+    if already:
+        print(f"All of this was done before; nothing was started. Checked in {time.monotonic() - started:.1f} s.")
+    elif outcome.closed:
+        print(f"The loop closed in {time.monotonic() - started:.0f} s. `make up` shows it in Airflow and MLflow.")
+    return 0 if outcome.closed else 1
+
+
+def up(stack: Stack) -> int:
+    """Start the stack and leave it running."""
+    started = time.monotonic()
+    if not processes.running(stack):
+        stack = with_free_ports(stack)
+    processes.start(stack, lambda line: _tell(line, started))
+    print(f"Airflow  {stack.airflow_url}   user {USER}, password {stack.password}")
+    print(f"MLflow   {stack.mlflow_url}")
+    print(f"Logs     {stack.logs}\nStop it with `make down`.")
+    return 0
+
+
+def down(stack: Stack) -> int:
+    """Stop the stack."""
+    names = ", ".join(processes.running(stack))
+    processes.stop(stack)
+    print(f"stopped {names}" if names else "nothing was running")
+    return 0
+
+
+def status(stack: Stack) -> int:
+    """List the processes; 0 if all run."""
+    alive = processes.running(stack)
+    for name in processes.commands(stack):
+        print(f"{name:<14} {'running, process ' + str(alive[name]) if name in alive else 'not running'}")
+    if alive:
+        print(f"Airflow  {stack.airflow_url}\nMLflow   {stack.mlflow_url}")
+    return 0 if len(alive) == len(processes.commands(stack)) else 3
+
+
+def _tell(line: str, started: float) -> None:
+    print(f"[{time.monotonic() - started:6.1f} s] {line}", flush=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""`make run`: the whole loop on real data, under the real scheduler, with a result a person can read."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from embedded.airflow_api import TERMINAL_STATES, Airflow
+from embedded.config import Stack, with_free_ports
+from embedded.processes import running_stack
+from embedded.report import Outcome, Reader, Timings, step_times
+
+PIPELINE = "flight_delays"
+FIRST_WEEK, LAST_WEEK = "2013-01-07", "2013-05-06"
+FIRST_TRAINED_WEEK = "2013-03-04"
+POLL_S = 0.5
+TIMEOUT_S = 900
+
+Tell = Callable[[str], None]
+
+
+class LoopError(RuntimeError):
+    """The loop did not close; the message says where and which log to read."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One backfill: a DAG over the partitions ``first`` to ``last``."""
+
+    dag_id: str
+    first: str
+    last: str
+    max_active_runs: int
+
+
+PHASES = (
+    Phase(f"{PIPELINE}.ingest", FIRST_WEEK, LAST_WEEK, max_active_runs=4),
+    # One at a time and in order, so that each candidate meets the champion of its day.
+    Phase(f"{PIPELINE}.train", FIRST_TRAINED_WEEK, LAST_WEEK, max_active_runs=1),
+)
+
+
+def state(stack: Stack) -> Outcome:
+    """What the ledger and the data registry hold of the job's weeks; needs no server."""
+    return Reader(stack, PIPELINE).outcome(FIRST_WEEK, LAST_WEEK, FIRST_TRAINED_WEEK)
+
+
+def close_loop(stack: Stack, tell: Tell) -> Outcome:
+    """Ingest, train, judge and promote over the job's weeks; what exists is found, not done again.
+
+    Raises:
+        LoopError: a run failed or did not end.
+        StackError: Airflow or MLflow did not start.
+    """
+    started = time.monotonic()
+    stack = with_free_ports(stack)
+    with running_stack(stack, tell):
+        tell(f"ready after {time.monotonic() - started:.0f} s, Airflow at {stack.airflow_url}")
+        airflow = Airflow(stack)
+        for phase in PHASES:
+            _backfill(airflow, stack, phase, tell)
+        steps = step_times(airflow, [phase.dag_id for phase in PHASES])
+        outcome = Reader(stack, PIPELINE).outcome(FIRST_WEEK, LAST_WEEK, FIRST_TRAINED_WEEK, check_alias=True)
+        tell("stopping Airflow and MLflow")
+    Timings(wall_s=time.monotonic() - started, steps=steps).save(stack)
+    return outcome
+
+
+def _backfill(airflow: Airflow, stack: Stack, phase: Phase, tell: Tell) -> None:
+    airflow.wait_for_dag(phase.dag_id)
+    airflow.unpause(phase.dag_id)
+    before = {run["dag_run_id"] for run in airflow.runs(phase.dag_id)}
+    tell(f"backfill of {phase.dag_id}, {phase.first} to {phase.last}")
+    airflow.backfill(phase.dag_id, phase.first, phase.last, max_active_runs=phase.max_active_runs)
+    _follow(airflow, stack, phase, before, tell)
+
+
+def _follow(airflow: Airflow, stack: Stack, phase: Phase, before: set[str], tell: Tell) -> None:
+    """Tell each run as it ends; stop at the first that failed."""
+    told: set[str] = set()
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        runs = [run for run in airflow.runs(phase.dag_id) if run["dag_run_id"] not in before]
+        runs = [run for run in runs if run["run_type"] == "backfill"]
+        for run in sorted(runs, key=lambda run: run["partition_key"]):
+            if run["state"] in TERMINAL_STATES and run["dag_run_id"] not in told:
+                told.add(run["dag_run_id"])
+                tell(f"  {len(told):>2}/{len(runs)}  {run['partition_key']}  {_came_of(airflow, stack, phase, run)}")
+        if runs and len(told) == len(runs):
+            return
+        time.sleep(POLL_S)
+    raise LoopError(f"{phase.dag_id} did not end in {TIMEOUT_S} s: see {stack.airflow_home / 'logs'}")
+
+
+def _came_of(airflow: Airflow, stack: Stack, phase: Phase, run: dict[str, Any]) -> str:
+    """One line on a finished run.
+
+    Raises:
+        LoopError: the run failed.
+    """
+    run_id, key = run["dag_run_id"], run["partition_key"]
+    if run["state"] == "failed":
+        failed = [t["task_id"] for t in airflow.task_instances(phase.dag_id, run_id) if t["state"] == "failed"]
+        folder = stack.airflow_home / "logs" / f"dag_id={phase.dag_id}" / f"run_id={run_id}"
+        raise LoopError(f"{phase.dag_id} {key}: task {', '.join(failed) or 'none'} failed: see {folder}")
+    reader = Reader(stack, PIPELINE)
+    if phase.dag_id.endswith(".train"):
+        lines = [judged.decision.judgement.sentence for judged in reader.decisions(key, key)]
+    else:
+        lines = [f"{week.rows:,} rows, {week.rows_quarantined} quarantined" for week in reader.weeks(key, key)]
+    return f"{run['duration']:5.1f} s  {lines[-1] if lines else 'nothing new'}"

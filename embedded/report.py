@@ -1,0 +1,220 @@
+"""What came of the loop, read from the ledger: the table at the end of `make run`."""
+
+import json
+import statistics
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from embedded.airflow_api import Airflow
+from embedded.config import Stack, environment
+from include.perennial.contracts import Decision, TrainingRequest, Trigger
+from include.perennial.partitions import Partition, span
+from include.perennial.pipeline_folder import Pipeline, load_pipeline
+from include.perennial.settings import Settings
+from include.perennial.steps.plan import NotReady, plan_training
+from include.perennial.stores.datasets import DataRegistry
+from include.perennial.stores.ledger import EventKind, Ledger
+
+
+@dataclass(frozen=True)
+class Week:
+    """One ingested partition."""
+
+    key: str
+    rows: int
+    rows_quarantined: int
+    sha256: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One decision, what became of it, and the champion afterwards."""
+
+    decision: Decision
+    promoted: bool
+    champion: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The state of the loop over a range of weeks; ``problems`` keep it from being closed."""
+
+    weeks: list[Week]
+    decisions: list[Judged]
+    champion: str | None
+    champion_cutoff: str | None
+    problems: list[str]
+
+    @property
+    def closed(self) -> bool:
+        return not self.problems
+
+
+class Reader:
+    """Reads weeks, decisions and problems of one pipeline without Airflow and without a server."""
+
+    def __init__(self, stack: Stack, pipeline: str) -> None:
+        self._settings = Settings.from_env(environment(stack))
+        self._pipeline: Pipeline = load_pipeline(pipeline, self._settings.pipelines)
+        self._name = pipeline
+        self._registry = DataRegistry.open(self._settings)
+        self._ledger = Ledger.open(self._settings.ledger_url)
+
+    def weeks(self, first: str, last: str) -> list[Week]:
+        commit = self._registry.head()
+        held = self._registry.partitions(self._name, commit) if commit else {}
+        return [
+            Week(key, v.rows, v.rows_quarantined, v.sha256, v.commit)
+            for key, v in sorted(held.items())
+            if first <= key <= last
+        ]
+
+    def decisions(self, first: str, last: str) -> list[Judged]:
+        """Decisions as of the weeks ``first`` to ``last``, in the order in which they were taken."""
+        champion, found = None, {}
+        for event in self._ledger.events(self._name):
+            if event.kind is EventKind.JUDGED:
+                decision = Decision.model_validate(event.payload)
+                if first <= decision.plan.as_of <= last:
+                    found[event.key] = Judged(decision, promoted=False, champion=champion)
+            elif event.kind in (EventKind.PROMOTED, EventKind.ROLLED_BACK):
+                champion = event.payload["version"]
+                if event.payload["run_key"] in found:
+                    before = found[event.payload["run_key"]]
+                    found[event.payload["run_key"]] = Judged(before.decision, promoted=True, champion=champion)
+        return list(found.values())
+
+    def outcome(self, first: str, last: str, first_trained: str, check_alias: bool = False) -> Outcome:
+        """The state of the loop; ``check_alias`` also asks the MLflow server, which must be up."""
+        weeks, decisions = self.weeks(first, last), self.decisions(first_trained, last)
+        champion = self._ledger.champion(self._name)
+        return Outcome(
+            weeks=weeks,
+            decisions=decisions,
+            champion=champion.version if champion else None,
+            champion_cutoff=champion.cutoff if champion else None,
+            problems=self._problems(first, last, first_trained, weeks, champion is not None)
+            + (self.alias_problems() if check_alias else []),
+        )
+
+    def _problems(self, first: str, last: str, first_trained: str, weeks: list[Week], crowned: bool) -> list[str]:
+        there = {week.key for week in weeks}
+        problems = [f"week {key} was not ingested" for key in self._keys(first, last) if key not in there]
+        if not problems:
+            problems += [
+                f"week {key} was not judged" for key in self._keys(first_trained, last) if not self._judged(key)
+            ]
+        if not crowned:
+            problems.append("no champion was crowned")
+        return problems + self._ledger.verify(self._name)
+
+    def _judged(self, key: str) -> bool:
+        """Whether today's spec and code have a decision for this week on today's data."""
+        request = TrainingRequest(pipeline=self._name, as_of=key, trigger=Trigger.BACKFILL)
+        plan = plan_training(request, self._pipeline, self._registry)
+        if isinstance(plan, NotReady):
+            return False
+        return self._ledger.find(self._name, EventKind.JUDGED, plan.run_key) is not None
+
+    def _keys(self, first: str, last: str) -> list[str]:
+        period = self._pipeline.spec.period
+        return [p.key for p in span(Partition.of_key(first, period), Partition.of_key(last, period))]
+
+    def alias_problems(self) -> list[str]:
+        """Whether MLflow's champion alias differs from the ledger."""
+        from include.perennial.stores.tracking.registry import Registry
+
+        champion = self._ledger.champion(self._name)
+        alias = Registry.open(self._settings).get_alias(self._name, "champion")
+        if champion and alias != champion.version:
+            return [f"MLflow's alias champion is {alias}, the ledger's champion is {champion.version}"]
+        return []
+
+
+def step_times(airflow: Airflow, dag_ids: list[str]) -> dict[str, dict[str, float]]:
+    """Seconds per task, ``{dag.task: {median, most, n}}``, of all finished task instances."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for dag_id in dag_ids:
+        for task in airflow.task_instances(dag_id):
+            if task["state"] == "success" and task["duration"] is not None:
+                seconds[f"{dag_id.split('.')[-1]}.{task['task_id']}"].append(task["duration"])
+    return {
+        name: {"median": statistics.median(values), "most": max(values), "n": len(values)}
+        for name, values in seconds.items()
+    }
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Wall seconds of a whole job and of its steps, kept beside the state for the next report."""
+
+    wall_s: float
+    steps: dict[str, dict[str, float]]
+
+    def save(self, stack: Stack) -> None:
+        _timings_file(stack).write_text(json.dumps(asdict(self), indent=2))
+
+    @classmethod
+    def load(cls, stack: Stack) -> "Timings | None":
+        path = _timings_file(stack)
+        return cls(**json.loads(path.read_text())) if path.exists() else None
+
+
+def _timings_file(stack: Stack) -> Path:
+    return stack.home / "timings.json"
+
+
+def show(outcome: Outcome, timings: Timings | None, console: Console) -> None:
+    """Print the weeks, the decisions, the champion and the wall time per step."""
+    console.print(_weeks_table(outcome))
+    console.print(_decisions_table(outcome))
+    if timings:
+        console.print(_times_table(timings))
+    if outcome.champion:
+        console.print(f"Champion at the end: version {outcome.champion}, trained up to {outcome.champion_cutoff}.")
+    for problem in outcome.problems:
+        console.print(f"Not closed: {problem}.")
+
+
+def _weeks_table(outcome: Outcome) -> Table:
+    table = Table("week", "rows", "quarantined", "data", "commit", title="Ingested", title_justify="left")
+    for week in outcome.weeks:
+        table.add_row(week.key, f"{week.rows:,}", str(week.rows_quarantined), week.sha256[:10], week.commit[:8])
+    return table
+
+
+def _decisions_table(outcome: Outcome) -> Table:
+    table = Table(
+        "as of", "trigger", "candidate", "AUC", "log loss", "Δ to champion", "interval", "verdict", "promoted",
+        "champion", title="Decisions", title_justify="left",
+    )  # fmt: skip
+    for row in outcome.decisions:
+        decision = row.decision
+        verdict = decision.judgement
+        table.add_row(
+            decision.plan.as_of,
+            decision.plan.request.trigger,
+            decision.winner,
+            f"{decision.metrics['roc_auc']:.3f}",
+            f"{decision.metrics['log_loss']:.3f}",
+            "" if verdict.delta is None else f"{verdict.delta:+.4f}",
+            "" if verdict.delta_interval is None else "{:+.4f} to {:+.4f}".format(*verdict.delta_interval),
+            verdict.verdict,
+            "yes" if row.promoted else "no",
+            f"v{row.champion}" if row.champion else "none",
+        )
+    return table
+
+
+def _times_table(timings: Timings) -> Table:
+    table = Table(
+        "step", "runs", "median s", "longest s", title=f"Wall time {timings.wall_s:.0f} s", title_justify="left"
+    )
+    for name, step in timings.steps.items():
+        table.add_row(name, str(step["n"]), f"{step['median']:.2f}", f"{step['most']:.2f}")
+    return table
