@@ -1,0 +1,111 @@
+"""What the DAG processor sees: every folder a DAG, a broken one its own import error, nothing heavy imported."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from embedded.config import PROJECT, environment, open_stack
+
+HEAVY = ("mlflow", "great_expectations", "evidently", "sklearn", "dvc", "pandas", "numpy", "pyarrow", "matplotlib")
+
+# Parsing happens in a process of its own: what pytest has imported must not hide what a DAG file imports.
+PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+dags = {
+    dag.dag_id: {
+        "tasks": dag.task_ids,
+        "owner": sorted({task.owner for task in dag.tasks}),
+        "retries": sorted({task.retries for task in dag.tasks}),
+        "doc": bool(dag.doc_md),
+        "undescribed": [k for k, p in dag.params.items() if not dag.params.get_param(k).description],
+        "max_active_runs": dag.max_active_runs,
+        "catchup": dag.catchup,
+    }
+    for dag in bag.dags.values()
+}
+heavy = [name for name in json.loads(sys.argv[2]) if name in sys.modules]
+print("RESULT" + json.dumps({"dags": dags, "errors": bag.import_errors, "heavy": heavy}))
+"""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What came of parsing a folder of DAG files."""
+
+    dags: dict[str, dict]
+    errors: dict[str, str]
+    heavy: list[str]
+
+
+def parse(base: Path, dags: Path, pipelines: Path) -> Parsed:
+    env = environment(open_stack(base / "home")) | {
+        "PERENNIAL_PIPELINES": str(pipelines),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite://",
+    }
+    command = [sys.executable, "-c", PARSE, str(dags), json.dumps(HEAVY)]
+    done = subprocess.run(command, env=env, cwd=base, capture_output=True, text=True, timeout=120, check=False)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
+    assert line is not None, done.stderr[-3000:]
+    return Parsed(**json.loads(line.removeprefix("RESULT")))
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Parsed:
+    return parse(tmp_path_factory.mktemp("parse"), PROJECT / "dags", PROJECT / "include" / "pipelines")
+
+
+def test_the_shipped_dags_parse_without_errors(shipped: Parsed) -> None:
+    assert shipped.errors == {}
+
+
+def test_every_pipeline_folder_has_its_dags(shipped: Parsed) -> None:
+    folders = [path.parent.name for path in (PROJECT / "include" / "pipelines").glob("*/pipeline.yaml")]
+
+    assert sorted(shipped.dags) == sorted(f"{name}.{step}" for name in folders for step in ("ingest", "train"))
+
+
+def test_parsing_imports_nothing_heavy(shipped: Parsed) -> None:
+    assert shipped.heavy == []
+
+
+def test_every_dag_has_a_manual_and_described_parameters(shipped: Parsed) -> None:
+    for dag_id, dag in shipped.dags.items():
+        assert dag["doc"], dag_id
+        assert dag["undescribed"] == [], dag_id
+
+
+def test_every_dag_uses_the_shared_default_arguments(shipped: Parsed) -> None:
+    for dag_id, dag in shipped.dags.items():
+        assert dag["retries"] == [2], dag_id
+        assert dag["catchup"] is False, dag_id
+
+
+def test_training_runs_of_a_pipeline_wait_for_each_other(shipped: Parsed) -> None:
+    assert shipped.dags["flight_delays.train"]["max_active_runs"] == 1
+
+
+def test_a_broken_folder_is_an_import_error_of_its_own_and_the_others_stay(tmp_path: Path) -> None:
+    dags, pipelines = tmp_path / "dags", tmp_path / "pipelines"
+    shutil.copytree(PROJECT / "dags", dags)
+    shutil.copytree(PROJECT / "include" / "pipelines", pipelines)
+    shutil.copytree(pipelines / "flight_delays", pipelines / "broken")
+    text = (pipelines / "broken" / "pipeline.yaml").read_text().replace("name: flight_delays", "name: broken")
+    (pipelines / "broken" / "pipeline.yaml").write_text(text.replace("min_rows:", "min_row:", 1))
+    (dags / "broken.py").write_text((dags / "flight_delays.py").read_text().replace("flight_delays", "broken"))
+
+    parsed = parse(tmp_path, dags, pipelines)
+
+    assert sorted(parsed.dags) == ["flight_delays.ingest", "flight_delays.train"]
+    [(file, message)] = parsed.errors.items()
+    assert file.endswith("broken.py")
+    assert "pipeline.yaml:" in message
+    assert "Did you mean 'min_rows'" in message
+    assert "Traceback" not in message

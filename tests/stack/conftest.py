@@ -1,0 +1,102 @@
+"""A real stack for one session: Airflow's four processes and an MLflow server, on free loopback ports."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from embedded import processes
+from embedded.airflow_api import Airflow
+from embedded.config import PROJECT, Stack, environment, open_stack
+from include.perennial.contracts import Decision
+from include.perennial.settings import Settings
+from include.perennial.stores.datasets import DataRegistry
+from include.perennial.stores.ledger import EventKind, Ledger
+from include.perennial.stores.tracking.registry import Registry
+
+SECOND = "flights_again"
+
+
+@dataclass
+class Live:
+    """The running stack and its stores."""
+
+    stack: Stack
+    airflow: Airflow
+
+    @property
+    def env(self) -> dict[str, str]:
+        return environment(self.stack)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_env(self.env)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.open(self.settings.ledger_url)
+
+    @property
+    def data(self) -> DataRegistry:
+        return DataRegistry.open(self.settings)
+
+    @property
+    def models(self) -> Registry:
+        return Registry.open(self.settings)
+
+    def decisions(self, pipeline: str) -> dict[str, Decision]:
+        """The judged decisions of a pipeline by as-of week."""
+        events = self.ledger.events(pipeline, [EventKind.JUDGED])
+        decisions = [Decision.model_validate(event.payload) for event in events]
+        return {decision.plan.as_of: decision for decision in decisions}
+
+    def ingest(self, pipeline: str, first: str, last: str) -> None:
+        """Backfill ``pipeline``'s partitions and wait."""
+        dag_id = f"{pipeline}.ingest"
+        self.airflow.backfill(dag_id, first, last, max_active_runs=4)
+        self.wait_for_backfill(dag_id, first, last)
+
+    def wait_for_backfill(self, dag_id: str, first: str, last: str, timeout_s: float = 300) -> list[dict]:
+        """Wait for the backfilled runs of a range of partitions; all must succeed."""
+        import time
+
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            runs = [r for r in self.airflow.runs(dag_id) if r["run_type"] == "backfill"]
+            runs = [r for r in runs if first <= r["partition_key"] <= last]
+            if runs and all(r["state"] in ("success", "failed") for r in runs):
+                assert {r["state"] for r in runs} == {"success"}, runs
+                return sorted(runs, key=lambda r: r["start_date"])
+            time.sleep(0.3)
+        raise TimeoutError(f"backfill of {dag_id} did not end")
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The stack with the example and a second pipeline with the same contents under another name."""
+    base = tmp_path_factory.mktemp("stack")
+    pipelines, dags = base / "pipelines", base / "dags"
+    shutil.copytree(PROJECT / "include" / "pipelines", pipelines)
+    shutil.copytree(PROJECT / "dags", dags)
+    _copy_pipeline(pipelines, dags)
+    before = dict(os.environ)
+    os.environ |= {"PERENNIAL_PIPELINES": str(pipelines), "PERENNIAL_DAGS": str(dags)}
+    stack = open_stack(base / "home")
+    try:
+        processes.start(stack)
+        yield Live(stack, Airflow(stack))
+    finally:
+        processes.stop(stack)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _copy_pipeline(pipelines: Path, dags: Path) -> None:
+    shutil.copytree(pipelines / "flight_delays", pipelines / SECOND)
+    spec = pipelines / SECOND / "pipeline.yaml"
+    spec.write_text(spec.read_text().replace("name: flight_delays", f"name: {SECOND}"))
+    text = (dags / "flight_delays.py").read_text()
+    (dags / f"{SECOND}.py").write_text(text.replace("flight_delays", SECOND))
