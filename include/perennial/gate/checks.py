@@ -1,0 +1,150 @@
+"""Checks that need no champion: enough rows, behaviour, plausibility, floors, baseline, calibration.
+
+Every message shows the candidate, the champion where it scored the same rows, and the threshold.
+A value that is missing or not a number fails its check.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from include.perennial.contracts import Check, CheckStatus
+from include.perennial.gate.evidence import COMPARED, Behaviour, Comparison, Evidence
+from include.perennial.gate.metrics import are_probabilities, baseline_log_loss, calibration_error, measure
+from include.perennial.gate.wording import METRIC_NAMES, at_least, at_most, line, numbers, outcome, shorten
+from include.perennial.spec import Gate, Metric
+
+
+def absolute_checks(gate: Gate, evidence: Evidence) -> tuple[Check, ...]:
+    """All checks of this module, in the order in which a reader should see them."""
+    return (
+        at_least("rows", "number of unseen rows", evidence.rows, gate.min_rows, decimals=0),
+        at_least("positives", "number of positives", int(np.sum(evidence.y)), gate.min_positives, decimals=0),
+        *behaviour_checks(gate, _with_holdout(evidence)),
+        *plausibility_checks(gate, evidence),
+        *metric_checks(gate, evidence),
+        baseline_check(evidence),
+        calibration_check(gate, evidence),
+    )
+
+
+def behaviour_checks(gate: Gate, behaviour: Behaviour, prefix: str = "behaviour") -> tuple[Check, ...]:
+    """What the model file does and costs, whatever its metrics say."""
+    limits = gate.behaviour
+    milliseconds, drift = behaviour.ms_per_1000_rows, behaviour.round_trip_max_abs_diff
+    finite = "every prediction is" if behaviour.finite else "not every prediction is"
+    varied = "every row gets the same prediction" if behaviour.constant else "predictions differ between rows"
+    return (
+        line(f"{prefix}.finite", outcome(behaviour.finite), f"{finite} a number in [0, 1]"),
+        line(f"{prefix}.not_constant", outcome(not behaviour.constant), varied),
+        at_most(f"{prefix}.round_trip", "difference of the loaded from the fitted model's predictions", drift, 0),
+        at_most(f"{prefix}.latency", "milliseconds per 1,000 rows", milliseconds, limits.max_ms_per_1000_rows),
+        at_most(f"{prefix}.size", "megabytes", behaviour.megabytes, limits.max_megabytes),
+    )
+
+
+def plausibility_checks(gate: Gate, evidence: Evidence) -> tuple[Check, ...]:
+    """Too good to be true is a leak until shown otherwise: in the model, or in one feature alone."""
+    limits = gate.plausibility
+    roc_auc = measure(Metric.ROC_AUC, evidence.y, evidence.p_candidate)
+    champion = champions(evidence, Metric.ROC_AUC)
+    return (
+        at_most("plausibility.roc_auc", "ROC AUC", roc_auc, limits.max_roc_auc, champion=champion),
+        _single_feature_check(evidence, limits.max_single_feature_auc),
+    )
+
+
+def _single_feature_check(evidence: Evidence, limit: float) -> Check:
+    # An AUC far below one half leaks as much as one far above.
+    strength = {feature: max(auc, 1 - auc) for feature, auc in evidence.single_feature_auc.items()}
+    undefined = [feature for feature, auc in strength.items() if not math.isfinite(auc)]
+    if not strength or undefined:
+        of = f"of feature {shorten(undefined[0])}" if undefined else "of single features"
+        message = f"ROC AUC {of} is undefined, allowed {numbers(limit)[0]}"
+        return line("plausibility.single_feature", CheckStatus.FAILED, message, threshold=limit)
+    feature = max(strength, key=strength.__getitem__)
+    label = f"ROC AUC of feature {shorten(feature)} alone"
+    return at_most("plausibility.single_feature", label, strength[feature], limit)
+
+
+def metric_checks(gate: Gate, evidence: Evidence) -> tuple[Check, ...]:
+    """Floors and ceilings. A first model keeps to ``first_floors``, and to ``floors`` of metrics not named there."""
+    floors = dict(gate.floors)
+    if evidence.comparison is Comparison.FIRST:
+        floors |= gate.first_floors
+    return tuple(
+        limit_check(
+            f"{kind}.{metric}",
+            METRIC_NAMES[metric],
+            measure(metric, evidence.y, evidence.p_candidate, evidence.training_rate),
+            limit,
+            champion=champions(evidence, metric),
+        )
+        for kind, limit_check, limits in (("floor", at_least, floors), ("ceiling", at_most, gate.ceilings))
+        for metric, limit in limits.items()
+    )
+
+
+def baseline_check(evidence: Evidence) -> Check:
+    """Log loss below that of forecasting the training rate for every row."""
+    value = measure(Metric.LOG_LOSS, evidence.y, evidence.p_candidate)
+    baseline = baseline_log_loss(evidence.y, evidence.training_rate)
+    champion = champions(evidence, Metric.LOG_LOSS)
+    passed = value < baseline
+    ours, theirs, trivial = numbers(value, champion, baseline)
+    aside = "" if champion is None else f" (champion {theirs})"
+    relation = "is below" if passed else "is not below"
+    message = f"log loss {ours}{aside} {relation} {trivial}, that of always forecasting the training rate"
+    return line("baseline.log_loss", outcome(passed), message, value=value, champion=champion, threshold=baseline)
+
+
+def calibration_check(gate: Gate, evidence: Evidence) -> Check:
+    """Expected calibration error; for information only where the spec sets no limit."""
+    value = calibration_error(evidence.y, evidence.p_candidate)
+    if gate.max_calibration_error is not None:
+        return at_most("calibration", "calibration error", value, gate.max_calibration_error)
+    message = f"calibration error {numbers(value)[0]}, no limit set"
+    return line("calibration", CheckStatus.INFO, message, value=value)
+
+
+def identical_check(evidence: Evidence) -> Check:
+    """Whether the candidate is the champion again: same model file, or same predictions for the same rows."""
+    twins = [
+        ("model file", evidence.model_digest, evidence.champion_model_digest),
+        ("predictions", evidence.prediction_digest, evidence.champion_prediction_digest),
+    ]
+    same = [what for what, ours, theirs in twins if ours is not None and ours == theirs]
+    if evidence.p_champion is not None and np.array_equal(evidence.p_candidate, evidence.p_champion):
+        same.append("predictions")
+    message = f"same {same[0]} as {champion_name(evidence)}" if same else "not the champion again"
+    return line("identical", outcome(not same), message)
+
+
+# --- facts about the evidence -----------------------------------------------------------------
+
+
+def champion_name(evidence: Evidence) -> str:
+    """``champion v3``."""
+    return f"champion v{shorten(str(evidence.champion_version))}"
+
+
+def is_comparable(evidence: Evidence) -> bool:
+    """Whether the champion has usable predictions for the same unseen rows."""
+    return (
+        evidence.comparison in COMPARED and evidence.p_champion is not None and are_probabilities(evidence.p_champion)
+    )
+
+
+def champions(evidence: Evidence, metric: Metric) -> float | None:
+    """The champion's metric on the same unseen rows, if it can be had."""
+    if evidence.p_champion is None or not is_comparable(evidence):
+        return None
+    return measure(metric, evidence.y, evidence.p_champion, evidence.training_rate)
+
+
+def _with_holdout(evidence: Evidence) -> Behaviour:
+    """The caller's facts, confirmed on the holdout: both must find the predictions sound."""
+    facts, p = evidence.behaviour, np.asarray(evidence.p_candidate, dtype=float)
+    constant = facts.constant or len(np.unique(p)) < 2
+    return dataclasses.replace(facts, finite=facts.finite and are_probabilities(p), constant=constant)
