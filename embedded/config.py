@@ -145,7 +145,10 @@ def _airflow(stack: Stack) -> dict[str, str]:
             "scheduler_idle_sleep_time": "0.1",
             # The heavy libraries are imported once, in the fork server, not once per task.
             "mp_start_method": "forkserver",
-            "use_job_schedule": "True",
+            # After a crash the work is taken up again within a minute instead of five.
+            "task_instance_heartbeat_timeout": "60",
+            "orphaned_tasks_check_interval": "30",
+            "scheduler_health_check_threshold": "15",
         },
         "workers": {"min_heartbeat_interval": "1"},
         "dag_processor": {"refresh_interval": "30", "min_file_process_interval": "15"},

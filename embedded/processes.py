@@ -61,15 +61,21 @@ def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
         if not (stack.airflow_home / "airflow.db").exists():
             tell("preparing Airflow's database")
             _migrate(stack, env)
-        missing = {name: command for name, command in commands(stack).items() if name not in alive}
+        missing = [name for name in commands(stack) if name not in alive]
         tell("starting " + ", ".join(missing) if missing else "already running")
-        for name, command in missing.items():
-            alive[name] = _spawn(stack, name, command, _process_env(name, env))
-            _save(stack, alive)
+        for name in missing:
+            start_one(stack, name)
         wait_until_healthy(stack)
     except BaseException:
         stop(stack)
         raise
+
+
+def start_one(stack: Stack, name: str) -> None:
+    """Start one process of the stack without waiting for its health."""
+    stack.logs.mkdir(parents=True, exist_ok=True)
+    pid = _spawn(stack, name, commands(stack)[name], _process_env(name, environment(stack)))
+    _save(stack, running(stack) | {name: pid})
 
 
 def _process_env(name: str, env: dict[str, str]) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,13 +13,15 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.perennial.contracts import Trigger
-from include.perennial.errors import BadInput, PerennialError
+from include.perennial.errors import BadInput
 from include.perennial.partitions import UTC, Partition, Period
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import S3Access, Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
 
 _TRIGGER_OF_RUN_TYPE = {
     "scheduled": Trigger.SCHEDULE,
@@ -56,12 +60,15 @@ def actor(context: Context) -> str:
 
 
 @contextmanager
-def errors_for_airflow() -> Iterator[None]:
-    """Bad input fails at once, since a retry cannot help; everything else keeps its retries."""
+def work() -> Iterator[None]:
+    """Times the work for the log. Bad input fails at once, since a retry cannot help; all else keeps its retries."""
+    started = time.perf_counter()
     try:
         yield
     except BadInput as error:
         raise AirflowFailException(str(error)) from None
+    finally:
+        log.info("work took %.3f s", time.perf_counter() - started)
 
 
 class AirflowConnections:
@@ -98,6 +105,3 @@ class AirflowConnections:
             raise BadInput(
                 f"Connection {conn_id!r} does not exist in Airflow: create it under Admin, Connections."
             ) from None
-
-
-__all__ = ["AirflowConnections", "PerennialError", "actor", "errors_for_airflow", "load", "partition_key", "trigger"]
