@@ -1,0 +1,154 @@
+"""CSV, JSON lines and Parquet into tables of the declared columns, or a refusal that names the place.
+
+Rows of CSV are counted like a spreadsheet does: the header is row 1.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from include.perennial.errors import DataError
+from include.perennial.messages import data_error, first_line, shown, shown_names
+from include.perennial.sources.text import check_text, count_lines, count_records, is_gzip, read_header
+from include.perennial.spec import ColumnType
+from include.perennial.tables import check_header, conform, schema
+
+Columns = Mapping[str, ColumnType]
+ENDINGS = {"csv": (".csv",), "jsonl": (".jsonl", ".ndjson", ".json"), "parquet": (".parquet",)}
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+# One value may be long; a block must hold its whole row. Without threads row numbers are exact.
+_BLOCK_BYTES = 1 << 24
+
+
+def read_files(paths: Sequence[Path], kind: str, columns: Columns, null_values: Sequence[str]) -> pa.Table:
+    """All rows of ``paths``, in their order, with exactly the declared columns and types.
+
+    Args:
+        kind: ``csv``, ``jsonl`` or ``parquet``; CSV and JSON lines may be gzip.
+        null_values: CSV cells that mean a missing value.
+
+    Raises:
+        DataError: a file cannot be read as that, a column is missing, or a value is not of its type.
+    """
+    readers: dict[str, Callable[[Path], pa.Table]] = {
+        "csv": lambda path: read_csv(path, columns, null_values),
+        "jsonl": lambda path: read_jsonl(path, columns),
+        "parquet": lambda path: read_parquet(path, columns),
+    }
+    tables = [readers[kind](path) for path in paths]
+    return pa.concat_tables(tables) if tables else schema(columns).empty_table()
+
+
+def peek(path: Path) -> tuple[int | None, tuple[str, ...]]:
+    """Rows and column names of a file, by the ending of its name; ``(None, ())`` where it is unreadable.
+
+    For a manifest, which records what came and does not judge it.
+    """
+    name = path.name.lower().removesuffix(".gz")
+    try:
+        if name.endswith(ENDINGS["parquet"]):
+            with pq.ParquetFile(path) as file:
+                return file.metadata.num_rows, tuple(file.schema_arrow.names)
+        if name.endswith(ENDINGS["csv"]):
+            check_text(path, "csv")
+            return count_records(path), tuple(read_header(path))
+        return (count_lines(path), ()) if name.endswith(ENDINGS["jsonl"]) else (None, ())
+    except (*_UNREADABLE, EOFError, zlib.error, DataError):
+        return None, ()
+
+
+def read_csv(path: Path, columns: Columns, null_values: Sequence[str]) -> pa.Table:
+    """A comma-separated file with a header. Every cell is read as text, then converted strictly."""
+    check_text(path, "csv")
+    names = read_header(path)
+    if len(names) == 1 and len(columns) > 1:
+        raise data_error(
+            where=shown(path.name),
+            got=f"a header of one column, {shown(names[0])}",
+            allowed=f"comma-separated columns {shown_names(columns)}",
+            fix="export the file with commas, not semicolons or tabs",
+        )
+    check_header(names, columns, shown(path.name))
+    ragged: list[pyarrow.csv.InvalidRow] = []
+
+    def on_ragged(row: pyarrow.csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    try:
+        table = pyarrow.csv.read_csv(
+            _stream(path),
+            pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+            pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_ragged),
+            pyarrow.csv.ConvertOptions(
+                include_columns=list(columns),
+                column_types=dict.fromkeys(columns, pa.string()),
+                null_values=list(null_values),
+                strings_can_be_null=True,
+            ),
+        )
+    except _UNREADABLE as error:
+        raise _ragged(path, ragged[0]) if ragged else _unreadable(path, "CSV", error) from None
+    return conform(table, columns, shown(path.name), first_row=2)
+
+
+def read_jsonl(path: Path, columns: Columns) -> pa.Table:
+    """JSON objects, one per line. A key that is absent from a line is a missing value."""
+    check_text(path, "jsonl")
+    # Without this, text that looks like a moment would be taken for one, and lose its spelling.
+    as_text = [n for n, kind in columns.items() if kind in (ColumnType.STRING, ColumnType.TIMESTAMP, ColumnType.DATE)]
+    try:
+        found = _json(path, None).column_names
+        table = _json(path, pa.schema([(name, pa.string()) for name in as_text]))
+    except _UNREADABLE as error:
+        raise _unreadable(path, "JSON lines", error) from None
+    check_header(found, columns, shown(path.name))
+    return conform(table.select(list(columns)), columns, shown(path.name))
+
+
+def read_parquet(path: Path, columns: Columns) -> pa.Table:
+    """A Parquet file; page checksums, where the writer left them, are verified."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            names = file.schema_arrow.names
+            check_header(names, columns, shown(path.name))
+            table = file.read(columns=list(columns))
+        table.validate(full=True)
+    except _UNREADABLE as error:
+        raise _unreadable(path, "Parquet", error) from None
+    return conform(table, columns, shown(path.name))
+
+
+def _json(path: Path, explicit: pa.Schema | None) -> pa.Table:
+    return pyarrow.json.read_json(
+        _stream(path),
+        pyarrow.json.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+        pyarrow.json.ParseOptions(explicit_schema=explicit, newlines_in_values=False),
+    )
+
+
+def _stream(path: Path) -> pa.NativeFile:
+    return pa.input_stream(path, compression="gzip" if is_gzip(path) else None)
+
+
+def _ragged(path: Path, row: pyarrow.csv.InvalidRow) -> DataError:
+    return data_error(
+        where=f"{shown(path.name)}, row {row.number}",
+        got=f"{row.actual_columns} fields: {shown(row.text)}",
+        allowed=f"{row.expected_columns} fields, as in the header",
+        fix="correct the row at the source (a value with a comma needs quotes; a cut file needs delivering again)",
+    )
+
+
+def _unreadable(path: Path, form: str, error: Exception) -> DataError:
+    return data_error(
+        where=shown(path.name),
+        got=first_line(error),
+        allowed=f"a whole, undamaged {form} file",
+        fix="ask the source to deliver the file again",
+    )

@@ -1,0 +1,14 @@
+"""The loop, one module per step, named by the verb it does. Data passes through them in this order:
+
+``snapshot``   keeps the delivery's bytes, immutable, under their digest
+``validate``   reads them strictly, checks the expectations, sets bad rows aside, writes the partition
+``version``    commits the partition to the data registry
+``plan``       names the window, the holdout and the run
+``fit``        trains one candidate and measures it
+``judge``      picks the winner and puts it through the gate against the champion
+``register``   makes what passed a model version, exactly once
+``promote``    makes it champion, in one guarded transaction
+
+Each step takes and returns the small frozen contracts of ``contracts`` and may be repeated:
+the same input finds what exists.
+"""
