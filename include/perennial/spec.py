@@ -7,19 +7,20 @@ import datetime as dt
 import enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from include.perennial.partitions import Period
+from include.perennial.cron import firing_offset
+from include.perennial.messages import shown
+from include.perennial.partitions import UTC, Partition, Period
+from include.perennial.spec_fields import Column, Columns, Name, Query, Share, SourcePath, refused
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Share = Annotated[float, Field(ge=0, le=1)]
+EARLIEST_START, LATEST_START = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
 
 
 class Spec(BaseModel):
     """Base of every section: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Metric(enum.StrEnum):
@@ -36,6 +37,8 @@ class Metric(enum.StrEnum):
 
 LOWER_IS_BETTER = frozenset({Metric.LOG_LOSS, Metric.BRIER})
 COMPARABLE = frozenset({Metric.ROC_AUC, Metric.LOG_LOSS, Metric.BRIER})
+LOWEST = {metric: float("-inf") if metric is Metric.LOG_LOSS_SKILL else 0.0 for metric in Metric}
+HIGHEST = {metric: float("inf") if metric is Metric.LOG_LOSS else 1.0 for metric in Metric}
 
 
 class FilesSource(Spec):
@@ -45,7 +48,7 @@ class FilesSource(Spec):
     """
 
     kind: Literal["files"]
-    path: str = Field(min_length=1, description="path or s3://bucket/prefix; relative paths start at the pipeline folder")
+    path: SourcePath = Field(description="path or s3://bucket/prefix; relative paths start at the pipeline folder")
     format: Literal["csv", "parquet", "jsonl"]
     connection: str | None = Field(None, description="Airflow connection with S3 credentials")
     null_values: tuple[str, ...] = ("", "NA")
@@ -56,7 +59,7 @@ class SqlSource(Spec):
 
     kind: Literal["sql"]
     connection: str = Field(min_length=1, description="Airflow connection id")
-    query: str = Field(min_length=1)
+    query: Query
 
 
 class PythonSource(Spec):
@@ -84,25 +87,46 @@ class Schedule(Spec):
     train: str = Field(description="cron expression, UTC; the same period, later")
     start: dt.date = Field(description="first partition a backfill may ask for")
 
+    @model_validator(mode="after")
+    def _start_is_plausible(self) -> "Schedule":
+        if not EARLIEST_START <= self.start <= LATEST_START:
+            raise refused(f"is {self.start}: expected a day from {EARLIEST_START} to {LATEST_START}", ("start",))
+        return self
+
 
 class DataSection(Spec):
     """Columns of a valid partition and what they mean."""
 
     time: Column
-    key: tuple[Column, ...] = Field(min_length=1)
+    key: Columns
     target: Column
     columns: dict[Column, ColumnType] = Field(min_length=2)
     quarantine_quota: Share = Field(description="share of rows that may be set aside before the task fails")
-    label_delay_periods: int = Field(0, ge=0, description="periods until the labels of a partition are known")
+    label_delay_periods: int = Field(0, ge=0, le=520, description="periods until the labels of a partition are known")
 
     @model_validator(mode="after")
     def _named_columns_exist(self) -> "DataSection":
-        for column in (self.time, self.target, *self.key):
-            if column not in self.columns:
-                raise ValueError(f"column {column!r} is used but not declared under data.columns")
-        if self.columns[self.time] is not ColumnType.TIMESTAMP:
-            raise ValueError(f"time column {self.time!r} must have type timestamp")
+        self.require_declared((self.time,), ("time",))
+        self.require_declared((self.target,), ("target",))
+        self.require_declared(self.key, ("key",))
+        self._require_type(self.time, "time", ColumnType.TIMESTAMP)
+        self._require_type(self.target, "target", ColumnType.BOOLEAN, ColumnType.INTEGER)
+        if self.target in self.key:
+            raise refused(f"holds the target {shown(self.target)}: a row is named before its label is known", ("key",))
         return self
+
+    def require_declared(self, columns: tuple[str, ...], at: tuple[str, ...]) -> None:
+        """Refuse the first of ``columns`` that ``data.columns`` does not declare; ``at`` is where they stand."""
+        for column in columns:
+            if column not in self.columns:
+                text = f"names column {shown(column)}, which is not declared under data.columns"
+                raise refused(text, at, column, self.columns)
+
+    def _require_type(self, column: str, at: str, *allowed: ColumnType) -> None:
+        declared = self.columns[column]
+        if declared not in allowed:
+            text = f"names column {shown(column)}, declared as {declared}: expected {' or '.join(allowed)}"
+            raise refused(text, (at,))
 
 
 class Window(Spec):
@@ -112,11 +136,19 @@ class Window(Spec):
     partitions: int = Field(ge=2, le=520, description="training partitions; for expanding windows the minimum")
     holdout: int = Field(1, ge=1, le=52, description="newest labelled partitions, kept from the candidate")
 
+    @model_validator(mode="after")
+    def _trains_on_at_least_what_it_holds_out(self) -> "Window":
+        if self.holdout > self.partitions:
+            raise refused(f"is {self.holdout}: expected at most window.partitions, {self.partitions}", ("holdout",))
+        return self
+
 
 class Candidate(Spec):
     """One estimator to try: a scikit-learn class or a function of ``model.py``, with parameters."""
 
-    estimator: str = Field(pattern=r"^[A-Za-z_][\w.]*$", description="dotted path of a class, or model.<function>")
+    estimator: str = Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", description="dotted path of a class, or model.<function>"
+    )
     params: dict[str, Any] = {}
 
 
@@ -125,24 +157,27 @@ class Compare(Spec):
 
     metric: Metric
     policy: Literal["non_inferior", "superior"] = "non_inferior"
-    margin: float = Field(ge=0, description="how much worse the candidate may truly be, in units of the metric")
-    cluster: tuple[Column, ...] = Field(min_length=1, description="columns whose values share luck; resampled together")
+    margin: float = Field(ge=0, le=1, description="how much worse the candidate may truly be, in units of the metric")
+    cluster: Columns = Field(description="columns whose values share luck; resampled together")
     resamples: int = Field(1000, ge=200, le=20000)
     confidence: float = Field(0.95, gt=0.5, lt=1)
 
     @model_validator(mode="after")
     def _metric_is_comparable(self) -> "Compare":
         if self.metric not in COMPARABLE:
-            raise ValueError(f"metric {self.metric} cannot be compared: allowed {', '.join(sorted(COMPARABLE))}")
+            allowed = ", ".join(sorted(COMPARABLE))
+            raise refused(f"is {self.metric}, which cannot be compared: expected one of {allowed}", ("metric",))
         return self
 
 
 class Slices(Spec):
     """Groups that must not get much worse even when the average does not."""
 
-    columns: tuple[Column, ...] = Field(min_length=1)
+    columns: Columns
     min_rows: int = Field(ge=1)
-    max_regression: float = Field(ge=0, description="largest drop of the compared metric in a slice, beyond its interval")
+    max_regression: float = Field(
+        ge=0, le=1, description="largest drop of the compared metric in a slice, beyond its interval"
+    )
 
 
 class Behaviour(Spec):
@@ -155,8 +190,8 @@ class Behaviour(Spec):
 class Plausibility(Spec):
     """Too good to be true is a leak until shown otherwise."""
 
-    max_roc_auc: Share
-    max_single_feature_auc: Share
+    max_roc_auc: float = Field(gt=0.5, le=1)
+    max_single_feature_auc: float = Field(gt=0.5, le=1)
 
 
 class Gate(Spec):
@@ -166,12 +201,37 @@ class Gate(Spec):
     min_positives: int = Field(ge=1)
     floors: dict[Metric, float] = Field(min_length=1)
     ceilings: dict[Metric, float] = {}
-    first_floors: dict[Metric, float] = Field(min_length=1, description="floors of the first model, which has no champion to beat")
+    first_floors: dict[Metric, float] = Field(
+        min_length=1, description="floors of the first model, which has no champion to beat"
+    )
     compare: Compare
     slices: Slices | None = None
     max_calibration_error: Share | None = None
     behaviour: Behaviour
     plausibility: Plausibility
+
+    @model_validator(mode="after")
+    def _thresholds_can_be_met(self) -> "Gate":
+        _require_range(self.floors, "floors", LOWER_IS_BETTER)
+        _require_range(self.first_floors, "first_floors", LOWER_IS_BETTER)
+        _require_range(self.ceilings, "ceilings", frozenset(Metric) - LOWER_IS_BETTER)
+        highest = self.plausibility.max_roc_auc
+        for at, floors in (("floors", self.floors), ("first_floors", self.first_floors)):
+            if floors.get(Metric.ROC_AUC, -1) >= highest:
+                text = f"is not below gate.plausibility.max_roc_auc, {highest}: no model could pass"
+                raise refused(text, (at, Metric.ROC_AUC))
+        return self
+
+
+def _require_range(thresholds: dict[Metric, float], at: str, other_way: frozenset[Metric]) -> None:
+    for metric, value in thresholds.items():
+        if metric in other_way:
+            better, section = ("lower", "ceilings") if metric in LOWER_IS_BETTER else ("higher", "floors")
+            text = f"is not a threshold of this kind: {metric} is better when {better}, set it under gate.{section}"
+            raise refused(text, (at, metric))
+        if not LOWEST[metric] <= value <= HIGHEST[metric]:
+            text = f"is {value}: expected a number in [{LOWEST[metric]:g}, {HIGHEST[metric]:g}], the range of {metric}"
+            raise refused(text, (at, metric))
 
 
 class PipelineSpec(Spec):
@@ -195,12 +255,28 @@ class PipelineSpec(Spec):
     seed: int = Field(0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
-    def _columns_of_the_gate_exist(self) -> "PipelineSpec":
-        used = [("gate.compare.cluster", self.gate.compare.cluster)]
-        if self.gate.slices:
-            used.append(("gate.slices.columns", self.gate.slices.columns))
-        for where, columns in used:
-            for column in columns:
-                if column not in self.data.columns:
-                    raise ValueError(f"{where}: column {column!r} is not declared under data.columns")
+    def _schedule_fits_the_period(self) -> "PipelineSpec":
+        start = dt.datetime.combine(self.schedule.start, dt.time(), UTC)
+        first_day = Partition.containing(start, self.period).key
+        if first_day != str(self.schedule.start):
+            text = f"is {self.schedule.start}: expected the first day of a {self.period}, such as {first_day}"
+            raise refused(text, ("schedule", "start"))
+        ingest, train = (self._firing_offset(at) for at in ("ingest", "train"))
+        if train <= ingest:
+            text = f"is {shown(self.schedule.train)}: expected later in the {self.period} than schedule.ingest"
+            raise refused(f"{text}, {shown(self.schedule.ingest)}, whose data it trains on", ("schedule", "train"))
         return self
+
+    @model_validator(mode="after")
+    def _columns_of_the_gate_exist(self) -> "PipelineSpec":
+        self.data.require_declared(self.gate.compare.cluster, ("gate", "compare", "cluster"))
+        if self.gate.slices:
+            self.data.require_declared(self.gate.slices.columns, ("gate", "slices", "columns"))
+        return self
+
+    def _firing_offset(self, at: str) -> dt.timedelta:
+        expression = getattr(self.schedule, at)
+        try:
+            return firing_offset(expression, self.period)
+        except ValueError as error:
+            raise refused(f"is {shown(expression)}: expected {error}", ("schedule", at)) from None

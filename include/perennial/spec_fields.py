@@ -1,0 +1,57 @@
+"""Field types of the spec: names, columns, shares, and the paths and queries a source may use."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from include.perennial.messages import shown
+
+
+def refused(text: str, at: tuple[str | int, ...] = (), got: str = "", known: Iterable[str] = ()) -> PydanticCustomError:
+    """An error to raise from a validator; the reader puts file, line and the path of the value before ``text``.
+
+    ``at`` leads from the validated section to the value; ``got`` is the name for which the nearest
+    of ``known`` is suggested.
+    """
+    return PydanticCustomError("refused", "{text}", {"text": text, "at": at, "got": got, "known": tuple(known)})
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise refused(f"names {shown(name)} twice: expected each name once", (n,))
+    return names
+
+
+def _safe_path(path: str) -> str:
+    if ".." in re.split(r"[/\\]", path):
+        raise refused(f"is {shown(path)}, which leaves the pipeline folder: expected a path without '..'")
+    if set("{}") & set(path.replace("{key}", "")):
+        raise refused(f"is {shown(path)}: the only placeholder allowed is {{key}}, the partition key")
+    if path.startswith("~") or ("://" in path and not re.match(r"s3://[a-z0-9][a-z0-9.-]{2,62}(/|$)", path)):
+        raise refused(
+            f"is {shown(path)}: expected a path in the pipeline folder, an absolute path, or s3://bucket/prefix"
+        )
+    return path
+
+
+def _bound_to_the_partition(query: str) -> str:
+    for parameter in (":start", ":end"):
+        if not re.search(rf"(?<![:\w]){parameter}\b", query):
+            raise refused(f"does not use {parameter}: expected a SELECT bound by :start and :end of the partition")
+    return query
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,47}$"),
+    Field(description="2 to 48 of a-z, 0-9 and _, beginning with a letter"),
+]
+Column = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Columns = Annotated[tuple[Column, ...], Field(min_length=1), AfterValidator(_distinct)]
+Share = Annotated[float, Field(ge=0, le=1)]
+SourcePath = Annotated[str, Field(min_length=1), AfterValidator(_safe_path)]
+Query = Annotated[str, Field(min_length=1), AfterValidator(_bound_to_the_partition)]
