@@ -39,6 +39,7 @@ check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yaml
 	PYTHONPATH=.:plugins:dags $(BIN)/lint-imports --no-cache
 
 heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the intervals
