@@ -1,0 +1,34 @@
+"""The ledger: an append-only, hash-chained record of every decision. It says who is champion.
+
+``ledger``    the API: append, find, champion, promote, verify
+``events``    what an event, a crowning and a champion are
+``rows``      reading and adding events inside one transaction
+``chain``     hashes, and what a broken chain looks like
+``database``  table, append-only triggers, engine and retries, for SQLite and PostgreSQL
+"""
+
+from include.perennial.stores.ledger.chain import Anchor
+from include.perennial.stores.ledger.events import (
+    CROWNING_KINDS,
+    Champion,
+    ChampionChanged,
+    Crowning,
+    Event,
+    EventKind,
+    PipelineFrozen,
+    Registered,
+)
+from include.perennial.stores.ledger.ledger import Ledger
+
+__all__ = [
+    "CROWNING_KINDS",
+    "Anchor",
+    "Champion",
+    "ChampionChanged",
+    "Crowning",
+    "Event",
+    "EventKind",
+    "Ledger",
+    "PipelineFrozen",
+    "Registered",
+]
