@@ -79,9 +79,13 @@ def _unsure(name: str, difference: PairedDifference) -> Check:
 def _compared(name: str, compare: Compare, evidence: Evidence, difference: PairedDifference) -> Check:
     said = read_interval(compare, evidence.comparison, difference)
     candidate, champion = numbers(difference.candidate, difference.champion)
-    gain, low, high, margin = numbers(difference.improvement, *difference.interval, compare.margin)
+    # Zero and the margin's own sign keep a bound that just misses one of them from reading as if it met it.
+    gain, low, high, margin, _ = numbers(difference.improvement, *difference.interval, -compare.margin, 0.0)
     phrase = said.value.format(
-        champion=f"{champion_name(evidence)}'s {champion}", gap=gain.lstrip("−"), gain=signed(gain), margin=margin
+        champion=f"{champion_name(evidence)}'s {champion}",
+        gap=gain.lstrip("−"),
+        gain=signed(gain),
+        margin=margin.lstrip("−"),
     )
     interval = f"({percent(compare.confidence)} interval {signed(low)} to {signed(high)})"
     return line(

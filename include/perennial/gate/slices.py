@@ -113,12 +113,12 @@ def _without_champion(metric: Metric, evidence: Evidence, group: Slice) -> Check
 def _against_champion(
     slices: Slices, evidence: Evidence, group: Slice, difference: PairedDifference, confidence: float
 ) -> Check:
-    gain, low, high, allowed = numbers(difference.improvement, *difference.interval, slices.max_regression)
+    gain, low, high, allowed, _ = numbers(difference.improvement, *difference.interval, -slices.max_regression, 0.0)
     ours, theirs = numbers(difference.candidate, difference.champion)
     message = (
         f"{METRIC_NAMES[difference.metric]} {ours} on {len(group.rows):,} rows where {group.column} is "
         f"{shorten(group.value)} against {champion_name(evidence)}'s {theirs}: improvement {signed(gain)} "
-        f"({percent(confidence)} interval {signed(low)} to {signed(high)}, allowed drop {allowed})"
+        f"({percent(confidence)} interval {signed(low)} to {signed(high)}, allowed drop {allowed.lstrip('−')})"
     )
     return line(
         group.name,

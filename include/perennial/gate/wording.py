@@ -24,7 +24,7 @@ _MAX_NAME_CHARACTERS = 60
 def numbers(*values: float | None, decimals: int = 3) -> list[str]:
     """All values with as many decimals as keep different ones apart: 0.69996 against 0.7 never reads 0.700 twice."""
     finite = {float(value) for value in values if value is not None and math.isfinite(value)}
-    while decimals < _MAX_DECIMALS and len({round(value, decimals) for value in finite}) < len(finite):
+    while decimals < _MAX_DECIMALS and len({round(value, decimals) + 0.0 for value in finite}) < len(finite):
         decimals += 1
     return [_number(value, decimals) for value in values]
 
@@ -32,6 +32,8 @@ def numbers(*values: float | None, decimals: int = 3) -> list[str]:
 def _number(value: float | None, decimals: int) -> str:
     if value is None or math.isnan(value):
         return "undefined"
+    if value and round(value, decimals) == 0 and decimals == _MAX_DECIMALS:
+        return f"{value:.1e}".replace("-", "−")
     # Adding zero turns a rounded -0.0 into 0.0.
     return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
 

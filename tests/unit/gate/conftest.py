@@ -11,9 +11,7 @@ from include.perennial.gate.evidence import Behaviour, Comparison, Evidence
 from include.perennial.spec import Gate
 
 ROWS, CLUSTERS = 4000, 40
-SOUND = Behaviour(
-    finite=True, constant=False, round_trip_max_abs_diff=0.0, ms_per_1000_rows=5.0, megabytes=1.0
-)
+SOUND = Behaviour(finite=True, constant=False, round_trip_max_abs_diff=0.0, ms_per_1000_rows=5.0, megabytes=1.0)
 GATE: dict[str, Any] = {
     "min_rows": 500,
     "min_positives": 50,
@@ -23,6 +21,12 @@ GATE: dict[str, Any] = {
     "behaviour": {"max_ms_per_1000_rows": 100.0, "max_megabytes": 10.0},
     "plausibility": {"max_roc_auc": 0.95, "max_single_feature_auc": 0.9},
 }
+
+
+@pytest.fixture(scope="session")
+def sound() -> Behaviour:
+    """Facts about a model file that behaves."""
+    return SOUND
 
 
 @dataclass(frozen=True)

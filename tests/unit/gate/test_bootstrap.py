@@ -12,6 +12,7 @@ from include.perennial.gate.bootstrap import MIN_CLUSTERS, paired_difference
 from include.perennial.spec import COMPARABLE, Metric
 
 METRICS = sorted(COMPARABLE)
+few = settings(max_examples=30, deadline=None)
 GRID = 64
 """Scores are multiples of 1/64, so that ties are common and strictly increasing maps stay strict in floats."""
 
@@ -34,6 +35,7 @@ def measured(metric, holdout, **options):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@few
 @given(holdout=holdouts())
 def test_equal_predictions_never_differ(metric, holdout):
     y, ours, _, clusters = holdout
@@ -43,6 +45,7 @@ def test_equal_predictions_never_differ(metric, holdout):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@few
 @given(holdout=holdouts())
 def test_swapping_the_models_mirrors_the_interval(metric, holdout):
     y, ours, theirs, clusters = holdout
@@ -52,6 +55,7 @@ def test_swapping_the_models_mirrors_the_interval(metric, holdout):
 
 
 @pytest.mark.parametrize("change", [np.sqrt, np.square, lambda p: 0.2 + p / 3], ids=["root", "square", "affine"])
+@few
 @given(holdout=holdouts())
 def test_a_strictly_increasing_map_leaves_the_auc_difference_unchanged(change, holdout):
     y, ours, theirs, clusters = holdout
@@ -61,9 +65,10 @@ def test_a_strictly_increasing_map_leaves_the_auc_difference_unchanged(change, h
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@few
 @given(holdout=holdouts())
 def test_positive_means_that_the_candidate_is_better(metric, holdout):
-    y, ours, theirs, clusters = holdout
+    y, ours, theirs, _ = holdout
     scorer = {Metric.ROC_AUC: roc_auc_score, Metric.BRIER: brier_score_loss, Metric.LOG_LOSS: log_loss}[metric]
     sign = 1 if metric is Metric.ROC_AUC else -1
     expected = sign * (scorer(y, ours) - scorer(y, theirs))
@@ -89,8 +94,8 @@ def statistic(metric, pairs_won=None):
         pytest.param(statistic(Metric.BRIER), brier_score_loss, -1, id="brier"),
     ],
 )
+@few
 @given(holdout=holdouts(), seed=st.integers(0, 99))
-@settings(max_examples=60)
 def test_a_resample_is_scikit_learns_metric_with_row_weights(build, scorer, sign, holdout, seed):
     y, ours, theirs, clusters = holdout
     labels, codes = np.unique(clusters, return_inverse=True)
@@ -102,6 +107,7 @@ def test_a_resample_is_scikit_learns_metric_with_row_weights(build, scorer, sign
         assert value == pytest.approx(sign * expected, abs=1e-9)
 
 
+@few
 @given(clusters=st.integers(1, 50), seed=st.integers(0, 99))
 def test_a_resample_draws_as_many_clusters_as_there_are(clusters, seed):
     counts = np.concatenate(list(bootstrap._cluster_counts(clusters, 20, 7, seed)))
