@@ -216,7 +216,11 @@ class Judgement(Contract):
 
 
 class Decision(Contract):
-    """The whole decision of one training run, as recorded in the ledger and on MLflow."""
+    """The whole decision of one training run, as recorded in the ledger and on MLflow.
+
+    ``metrics`` and ``champion_metrics`` are of the rows that the judgement is about. ``predictions`` names the
+    stored holdout predictions in the object store; ``prediction_digest`` is of their content.
+    """
 
     plan: TrainingPlan
     winner: str
@@ -228,6 +232,7 @@ class Decision(Contract):
     model: ModelFile | None
     cutoff: str
     prediction_digest: str
+    predictions: FileRecord | None = None
 
 
 class Registration(Contract):

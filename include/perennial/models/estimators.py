@@ -1,0 +1,117 @@
+"""A candidate of the spec into an unfitted scikit-learn pipeline: the feature transformer, then the estimator."""
+
+import importlib
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sklearn.pipeline import Pipeline as SklearnPipeline
+from threadpoolctl import threadpool_limits
+
+from include.perennial.errors import BadInput, DataError, SpecError
+from include.perennial.messages import clipped, did_you_mean
+from include.perennial.models.frames import Labelled
+from include.perennial.pipeline_folder import Pipeline
+
+FEATURES_STEP = "features"
+MODEL_STEP = "model"
+LIBRARIES = ("lightgbm", "sklearn", "xgboost")
+_OWN = "model."
+
+
+def parameters(pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Estimator parameters of ``candidate``: the spec's, then those of the run."""
+    return {**pipeline.spec.candidates[candidate].params, **overrides.get(candidate, {})}
+
+
+def libraries(pipeline: Pipeline, candidate: str) -> tuple[str, ...]:
+    """Distributions that ``candidate`` needs beside scikit-learn."""
+    library = pipeline.spec.candidates[candidate].estimator.partition(".")[0]
+    return (library,) if library in LIBRARIES and library != "sklearn" else ()
+
+
+def build(
+    pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mapping[str, Any]], *, seed: int
+) -> SklearnPipeline:
+    """The unfitted pipeline of ``candidate``; ``random_state`` is ``seed`` where the estimator takes one.
+
+    Raises:
+        SpecError: the estimator is not on the allowed libraries, does not exist, cannot be built from the
+            parameters, or gives no probabilities.
+    """
+    where = f"{pipeline.folder / 'pipeline.yaml'}: candidates.{candidate}"
+    path = pipeline.spec.candidates[candidate].estimator
+    factory = _factory(pipeline, path, where)
+    params = parameters(pipeline, candidate, overrides)
+    _check_names(factory, path, params, where)
+    if "random_state" in inspect.signature(factory).parameters:
+        params.setdefault("random_state", seed)
+    try:
+        estimator = factory(**params)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{where}: {path} cannot be built: {clipped(str(error), 600)}") from error
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
+        raise SpecError(
+            f"{where}: {path} must have fit and predict_proba: a binary classifier that gives probabilities."
+        )
+    return SklearnPipeline([(FEATURES_STEP, pipeline.features_class()()), (MODEL_STEP, estimator)])
+
+
+def fit(model: SklearnPipeline, rows: Labelled, candidate: str) -> float:
+    """Fit ``model`` in place, on one thread; returns the seconds it took.
+
+    One thread, because tasks already share the cores, and because the order of sums then never depends on them.
+
+    Raises:
+        DataError: all labels are equal.
+        BadInput: the estimator or the feature transformer refuses the rows or a parameter.
+    """
+    if rows.rate in (0.0, 1.0):
+        raise DataError(f"Candidate {candidate}: all {len(rows):,} training labels are {rows.y[0]}: nothing to learn.")
+    start = time.perf_counter()
+    try:
+        with threadpool_limits(limits=1):
+            model.fit(rows.x, rows.y)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"Candidate {candidate} cannot be fitted: {type(error).__name__}: {clipped(str(error), 800)} "
+            "Check its params in pipeline.yaml and fit() in features.py."
+        ) from error
+    return time.perf_counter() - start
+
+
+def _factory(pipeline: Pipeline, path: str, where: str) -> Callable[..., Any]:
+    if path.startswith(_OWN):
+        return _attribute(pipeline.load_module("model"), path.removeprefix(_OWN), path, where)
+    library = path.partition(".")[0]
+    if library not in LIBRARIES:
+        raise SpecError(
+            f"{where}: estimator {path!r} is not allowed: expected a class of {', '.join(LIBRARIES)}, "
+            "or model.<function> for a function of model.py."
+        )
+    module_name, _, name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise SpecError(f"{where}: estimator {path!r} needs module {error.name!r}, which is not installed.") from error
+    return _attribute(module, name, path, where)
+
+
+def _attribute(module: Any, name: str, path: str, where: str) -> Callable[..., Any]:
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise SpecError(f"{where}: estimator {path!r} does not exist{did_you_mean(name, dir(module))}.")
+    return factory
+
+
+def _check_names(factory: Callable[..., Any], path: str, params: Mapping[str, Any], where: str) -> None:
+    accepted = inspect.signature(factory).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
+        return
+    for name in params:
+        if name not in accepted:
+            raise SpecError(
+                f"{where}: {path} has no parameter {name!r}{did_you_mean(name, accepted)}. "
+                f"Allowed: {clipped(', '.join(accepted), 800)}."
+            )

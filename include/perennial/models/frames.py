@@ -1,0 +1,64 @@
+"""Partitions as a model is given them: every declared column but the target, and the labels apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.perennial.errors import DataError, IntegrityError
+from include.perennial.messages import first_line
+from include.perennial.spec import DataSection
+from include.perennial.tables import schema, to_frame
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with known labels: ``x`` holds every declared column but the target, ``y`` (shape ``(n,)``) is 0 or 1."""
+
+    x: pd.DataFrame
+    y: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def rate(self) -> float:
+        """Share of ones."""
+        return float(self.y.mean())
+
+
+def read(paths: Sequence[Path], data: DataSection) -> Labelled:
+    """Read published partitions, in the order of ``paths``, into one frame.
+
+    Raises:
+        DataError: a label is missing, or neither 0 nor 1.
+        IntegrityError: a file is damaged or does not hold the declared columns.
+    """
+    frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
+    target = frame.pop(data.target)
+    labels = pd.to_numeric(target, errors="coerce").to_numpy(dtype=float)
+    wrong = ~np.isin(labels, (0.0, 1.0))
+    if wrong.any():
+        raise DataError(
+            f"Target {data.target!r} must be 0 or 1 in every row: {int(wrong.sum())} of {len(labels)} rows are not, "
+            f"for example {target[wrong].iloc[0]!r}."
+        )
+    return Labelled(frame, labels.astype(np.int64))
+
+
+def _table(path: Path, declared: pa.Schema) -> pa.Table:
+    try:
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(f"Partition file {path.name} cannot be read: {first_line(error)}.") from error
+    if not set(declared) <= set(table.schema):
+        raise IntegrityError(
+            f"Partition file {path.name} does not hold the columns and types that pipeline.yaml declares now. "
+            "Run the ingest of that partition again."
+        )
+    return table.select(declared.names)
