@@ -1,0 +1,1 @@
+"""The pipeline folders: one model each, with its source, features, expectations and thresholds."""
