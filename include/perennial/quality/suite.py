@@ -18,7 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from great_expectations.core import ExpectationSuite, ExpectationValidationResult
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 from great_expectations.datasource.fluent.interfaces import Batch
 from great_expectations.expectations.expectation import (
     ColumnMapExpectation,
@@ -155,9 +159,13 @@ def _unique(labels: list[str]) -> list[str]:
 
 
 def _batch(frame: pd.DataFrame) -> Batch:
-    # A context of this call only: nothing on disk, nothing shared between tasks.
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    # A context of this call only: nothing on disk, nothing shared between tasks, nothing sent.
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
     asset = context.data_sources.add_pandas("partition").add_dataframe_asset("rows")
     return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
 

@@ -6,7 +6,6 @@ a role that may do no more: a function called by a SELECT can still have effects
 """
 
 import contextlib
-import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -106,12 +105,8 @@ def _check_sqlite_file(engine: sa.Engine, connection: str) -> None:
 def _bounds(partition: Partition, dialect: str) -> dict[str, Any]:
     if dialect == "postgresql":
         return {"start": partition.start_utc, "end": partition.end_utc}
-    # Text in SQLite's own form sorts right against ISO 8601 columns with a blank or with a T.
-    return {"start": _plain(partition.start_utc), "end": _plain(partition.end_utc)}
-
-
-def _plain(moment: dt.datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    # SQLite compares text: a bare day sorts before every moment of that day, with a blank or with a T.
+    return {"start": f"{partition.start_utc:%Y-%m-%d}", "end": f"{partition.end_utc:%Y-%m-%d}"}
 
 
 @contextlib.contextmanager
@@ -144,7 +139,9 @@ def _is_outage(error: StatementError, dialect: str) -> bool:
 
 
 def _reason(engine: sa.Engine, connection: str, error: StatementError) -> str:
-    text = first_line(error.orig or error, 400)
+    cause = error.orig or error
+    # The first argument is the message alone; SQLAlchemy's str() adds the statement and a link.
+    text = first_line(ValueError(*cause.args[:1]), 400)
     password = engine.url.password
     return f"Connection {shown(connection)}: {text.replace(password, '***') if password else text}."
 
