@@ -26,7 +26,7 @@ def parameters(pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mappi
 
 
 def libraries(pipeline: Pipeline, candidate: str) -> tuple[str, ...]:
-    """Distributions that ``candidate`` needs beside scikit-learn."""
+    """Modules that ``candidate`` needs beside scikit-learn."""
     library = pipeline.spec.candidates[candidate].estimator.partition(".")[0]
     return (library,) if library in LIBRARIES and library != "sklearn" else ()
 

@@ -31,7 +31,6 @@ CODE_FOLDER = "code"
 TRUSTED_TYPES = frozenset(
     {
         "collections.OrderedDict",
-        "collections.defaultdict",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "numpy.dtype",

@@ -6,6 +6,7 @@ arguments, so that a repeated upload writes the same bytes again.
 """
 
 import datetime as dt
+import importlib
 import importlib.metadata
 import json
 import platform
@@ -42,7 +43,7 @@ class ModelPackage:
 
     ``folder``     holds ``model.skops`` and the feature module under ``code/``
     ``digest``     SHA-256 of ``model.skops``
-    ``libraries``  distributions that the estimator needs beside scikit-learn
+    ``libraries``  modules that the estimator needs beside scikit-learn
     ``example``    a few input rows
     """
 
@@ -107,7 +108,9 @@ def _write_example(example: pd.DataFrame, target: Path) -> None:
 
 def _write_environment(libraries: tuple[str, ...], target: Path) -> None:
     """Explicit, since inferring the requirements imports the model in another process for three seconds."""
-    pinned = [f"{name}=={importlib.metadata.version(name)}" for name in (*_LIBRARIES, *libraries)]
+    pinned = [f"{name}=={importlib.metadata.version(name)}" for name in _LIBRARIES]
+    # By the module: XGBoost is installed under more than one distribution name.
+    pinned += [f"{name}=={importlib.import_module(name).__version__}" for name in libraries]
     (target / _REQUIREMENTS).write_text("\n".join(pinned) + "\n")
     lines = [f"python: {platform.python_version()}", "build_dependencies: []", "dependencies:", f"- -r {_REQUIREMENTS}"]
     (target / _PYTHON).write_text("\n".join(lines) + "\n")
