@@ -99,6 +99,11 @@ class Airflow:
         }
         return self.call("POST", "/backfills", json=body)["id"]
 
+    def active_backfills(self, dag_id: str) -> list[dict[str, Any]]:
+        """Backfills of ``dag_id`` that have not ended; Airflow allows one at a time."""
+        backfills = self.call("GET", "/backfills", params={"dag_id": dag_id})["backfills"]
+        return [one for one in backfills if one["completed_at"] is None]
+
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, partition: str | None = None) -> str:
         """Start a manual run as the trigger form does; returns its run id."""
         body = {"logical_date": None, "conf": conf or {}, "partition_key": partition}

@@ -17,6 +17,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 USER = "admin"
 
+# Imported once by the scheduler's fork server: what each task would otherwise import for itself.
+PRELOADED = ("airflow.executors.local_executor", "airflow.dag_processing.dagbag", "include.perennial.preload")
+
 # Variables of the caller that must not leak into the stack: they would point it at another installation.
 _FOREIGN_PREFIXES = ("AIRFLOW__", "AIRFLOW_", "MLFLOW_", "PERENNIAL_", "DVC_", "GIT_")
 
@@ -137,7 +140,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
             "simple_auth_manager_passwords_file": str(stack.airflow_home / "passwords.json"),
             "execution_api_server_url": f"{stack.airflow_url}/execution/",
             "dagbag_import_error_tracebacks": "False",
-            "mp_forkserver_preload": "include.perennial.preload",
+            "mp_forkserver_preload": ",".join(PRELOADED),
         },
         "database": {"sql_alchemy_conn": f"sqlite:///{stack.airflow_home / 'airflow.db'}"},
         "scheduler": {

@@ -69,21 +69,31 @@ def close_loop(stack: Stack, tell: Tell) -> Outcome:
 def _backfill(airflow: Airflow, stack: Stack, phase: Phase, tell: Tell) -> None:
     airflow.wait_for_dag(phase.dag_id)
     airflow.unpause(phase.dag_id)
-    before = {run["dag_run_id"] for run in airflow.runs(phase.dag_id)}
-    tell(f"backfill of {phase.dag_id}, {phase.first} to {phase.last}")
-    airflow.backfill(phase.dag_id, phase.first, phase.last, max_active_runs=phase.max_active_runs)
-    _follow(airflow, stack, phase, before, tell)
+    failed_before = {run["dag_run_id"] for run in _runs(airflow, phase) if run["state"] == "failed"}
+    if airflow.active_backfills(phase.dag_id):
+        tell(f"backfill of {phase.dag_id}: going on with the one that was interrupted")
+    else:
+        tell(f"backfill of {phase.dag_id}, {phase.first} to {phase.last}")
+        airflow.backfill(phase.dag_id, phase.first, phase.last, max_active_runs=phase.max_active_runs)
+    _follow(airflow, stack, phase, failed_before, tell)
 
 
-def _follow(airflow: Airflow, stack: Stack, phase: Phase, before: set[str], tell: Tell) -> None:
+def _runs(airflow: Airflow, phase: Phase) -> list[dict[str, Any]]:
+    """The backfilled runs of the phase's partitions, oldest partition first."""
+    runs = [run for run in airflow.runs(phase.dag_id) if run["run_type"] == "backfill"]
+    runs = [run for run in runs if phase.first <= run["partition_key"] <= phase.last]
+    return sorted(runs, key=lambda run: run["partition_key"])
+
+
+def _follow(airflow: Airflow, stack: Stack, phase: Phase, failed_before: set[str], tell: Tell) -> None:
     """Tell each run as it ends; stop at the first that failed."""
     told: set[str] = set()
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        runs = [run for run in airflow.runs(phase.dag_id) if run["dag_run_id"] not in before]
-        runs = [run for run in runs if run["run_type"] == "backfill"]
-        for run in sorted(runs, key=lambda run: run["partition_key"]):
-            if run["state"] in TERMINAL_STATES and run["dag_run_id"] not in told:
+        runs = _runs(airflow, phase)
+        for run in runs:
+            cleared = run["dag_run_id"] in failed_before and run["state"] == "failed"
+            if run["state"] in TERMINAL_STATES and run["dag_run_id"] not in told and not cleared:
                 told.add(run["dag_run_id"])
                 tell(f"  {len(told):>2}/{len(runs)}  {run['partition_key']}  {_came_of(airflow, stack, phase, run)}")
         if runs and len(told) == len(runs):

@@ -50,13 +50,13 @@ def partition_key(context: Context, period: Period) -> str:
 def trigger(context: Context) -> Trigger:
     """Why this run exists; a run asked for by another DAG says so in its conf."""
     named = (context["dag_run"].conf or {}).get("trigger")
-    return Trigger(named) if named else _TRIGGER_OF_RUN_TYPE[str(context["dag_run"].run_type)]
+    return Trigger(named) if named else _TRIGGER_OF_RUN_TYPE[context["dag_run"].run_type.value]
 
 
 def actor(context: Context) -> str:
     """Who or what acts, for the ledger."""
     run = context["dag_run"]
-    return f"airflow:{run.triggering_user_name or run.run_type}:{run.run_id}"
+    return f"airflow:{run.triggering_user_name or run.run_type.value}:{run.run_id}"
 
 
 @contextmanager
