@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass
 
 from include.perennial.errors import BadInput
+from include.perennial.messages import shown
 
-_KEY = re.compile(r"\d{4}-\d{2}-\d{2}")
+# Two centuries and a bit: enough for any data, and no sum of periods leaves the calendar.
+_KEY = re.compile(r"(19[789]|2[01]\d)\d-\d{2}-\d{2}", re.ASCII)
 UTC = dt.timezone.utc
 
 
@@ -53,7 +55,9 @@ class Partition:
                 raise ValueError(key)
             start = dt.datetime.strptime(key, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
-            raise BadInput(f"Partition key {key!r} is invalid: expected a day as YYYY-MM-DD.") from None
+            raise BadInput(
+                f"Partition key {shown(key)} is invalid: expected a day as YYYY-MM-DD, from 1970 to 2199."
+            ) from None
         partition = cls.containing(start, period)
         if partition.start_utc != start:
             raise BadInput(
