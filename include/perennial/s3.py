@@ -44,21 +44,12 @@ class S3Folder:
         """The folder at ``s3://bucket[/prefix]``. No request is sent yet.
 
         Raises:
-            BadInput: not such a URL.
+            BadInput: not such a URL, or the endpoint's own address is invalid.
         """
         bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
         if not url.startswith(SCHEME) or not bucket:
             raise BadInput(f"S3 address {shown(url)} is invalid: expected s3://bucket or s3://bucket/prefix.")
-        with _translated(url):
-            client = boto3.client(
-                "s3",
-                endpoint_url=access.endpoint_url,
-                aws_access_key_id=access.access_key_id,
-                aws_secret_access_key=access.secret_access_key,
-                region_name=access.region,
-                config=_CONFIG,
-            )
-        return cls(bucket, prefix.strip("/"), client)
+        return cls(bucket, prefix.strip("/"), _client(access))
 
     def url(self, key: str) -> str:
         """The ``s3://`` address of ``key``."""
@@ -87,18 +78,32 @@ class S3Folder:
             return False
         return True
 
-    def keys(self, prefix: str = "") -> list[str]:
-        """Keys that start with ``prefix``, sorted."""
+    def keys(self, prefix: str = "", *, deep: bool = True) -> list[str]:
+        """Keys that start with ``prefix``, sorted; with ``deep=False`` none that has a ``/`` after it."""
         out = []
+        ask = {"Bucket": self.bucket, "Prefix": self._path(prefix)} | ({} if deep else {"Delimiter": "/"})
         with _translated(self.url(prefix)):
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._path(prefix))
-            for page in pages:
+            for page in self.client.get_paginator("list_objects_v2").paginate(**ask):
                 out += [entry["Key"] for entry in page.get("Contents", ())]
         skip = len(self.prefix) + 1 if self.prefix else 0
         return sorted(key[skip:] for key in out)
 
     def _path(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
+
+
+def _client(access: S3Access) -> Any:
+    try:
+        return boto3.client(
+            "s3",
+            endpoint_url=access.endpoint_url,
+            aws_access_key_id=access.access_key_id,
+            aws_secret_access_key=access.secret_access_key,
+            region_name=access.region,
+            config=_CONFIG,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise BadInput(f"S3 cannot be set up: {first_line(error)}. Correct the endpoint, region or profile.") from error
 
 
 @contextlib.contextmanager

@@ -49,11 +49,11 @@ def _from_s3(url: str, source: FilesSource, target: Path, access: S3Access) -> i
     if parent + "/" == SCHEME:
         parent, last = url.rstrip("/"), ""
     siblings = S3Folder.open(parent, access)
-    folder, names = siblings, siblings.keys(last)
+    folder, names = siblings, siblings.keys(last, deep=False)
     wanted = [name for name in names if last and name == last]
     if not wanted:
         folder = S3Folder.open(url, access)
-        names = [name for name in folder.keys("") if "/" not in name]
+        names = folder.keys(deep=False)
         wanted = _wanted(names, source)
     for name in (*wanted, *_sidecars(wanted, names)):
         with (target / name).open("wb") as file:

@@ -86,7 +86,7 @@ def _engine(url: str, connection: str) -> sa.Engine:
         ) from None
     if engine.dialect.name not in _READ_ONLY:
         raise BadInput(
-            f"Connection {shown(connection)} is a {engine.dialect.name} database: "
+            f"Connection {shown(connection)} leads to a database of kind {engine.dialect.name!r}: "
             f"expected one that can be opened read-only: {', '.join(_READ_ONLY)}."
         )
     _check_sqlite_file(engine, connection)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from include.perennial.errors import BadInput, DataError, PerennialError, Unavailable
 from include.perennial.partitions import Partition
@@ -167,6 +169,18 @@ def test_a_connection_that_does_not_work_is_told_without_its_password(
     assert told in str(caught.value)
     assert "secret-word" not in str(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+class UnknownDialect(SQLiteDialect_pysqlite):
+    """A database of which nothing says how to open it read-only."""
+
+    name = "unknown"
+
+
+def test_a_database_that_cannot_be_opened_read_only_is_not_opened(tmp_path: Path, database: Path) -> None:
+    registry.register("unknown", __name__, "UnknownDialect")
+    with pytest.raises(BadInput, match=r"of kind .unknown.: expected one that can be opened read-only: postgresql,"):
+        deliver(tmp_path, QUERY, f"unknown:///{database}")
 
 
 def test_a_locked_database_may_be_tried_again(tmp_path: Path, database: Path) -> None:
