@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import ttest_1samp
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from include.perennial.gate import bootstrap
@@ -132,6 +133,15 @@ def test_more_confidence_makes_a_wider_interval_around_the_same_estimate(world):
     holdout = (world.y, world.model(0.5), world.model(0.8), world.clusters)
     narrow, wide = (measured(Metric.BRIER, holdout, confidence=confidence) for confidence in (0.8, 0.99))
     assert wide.interval[0] < narrow.interval[0] < narrow.improvement < narrow.interval[1] < wide.interval[1]
+
+
+def test_for_a_mean_over_equal_clusters_the_interval_is_the_textbooks():
+    rng = np.random.default_rng(0)
+    y, (ours, theirs), clusters = rng.integers(0, 2, 600), rng.random((2, 600)), np.arange(600) % 6
+    gains = [np.mean((y - theirs)[clusters == c] ** 2 - (y - ours)[clusters == c] ** 2) for c in range(6)]
+    textbook = ttest_1samp(gains, 0).confidence_interval(0.95)
+    found = measured(Metric.BRIER, (y, ours, theirs, clusters), resamples=20_000)
+    assert found.interval[1] - found.interval[0] == pytest.approx(textbook.high - textbook.low, rel=0.03)
 
 
 @pytest.mark.parametrize("metric", METRICS)
