@@ -179,6 +179,10 @@ def test_a_broken_spec_gives_one_message_with_line_finding_and_remedy(case: Bad,
     [
         ("path: data/{key}.csv", "path: /var/deliveries/{key}.csv"),
         ("path: data/{key}.csv", "path: s3://deliveries/flights/{key}.csv"),
+        (
+            "kind: files\n  path: data/{key}.csv\n  format: csv",
+            "kind: sql\n  connection: warehouse\n  query: SELECT * FROM t WHERE at >= :start AND at < :end",
+        ),
         ("path: data/{key}.csv", "path: all.csv"),
         ("  start: 2013-01-07", '  start: "2013-01-07"'),
         ('train: "0 5 * * 1"', "train: 0 5 * * mon"),

@@ -71,7 +71,7 @@ def test_an_alias_bomb_is_refused_at_its_first_anchor_without_being_built(tmp_pa
     message = refusal(path)
 
     assert message == f"{path}:1: YAML anchor &l0: anchors and aliases are not allowed."
-    assert time.perf_counter() - started_s < 1
+    assert time.perf_counter() - started_s < 5
 
 
 def test_words_that_yaml_1_1_turns_into_other_types_stay_words(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
     assert read_spec(path).name == "demo"
 
 
-@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_damaged_spec_is_read_or_refused_in_one_line_and_never_crashes(data: st.DataObject, tmp_path: Path) -> None:
     start = data.draw(st.integers(0, len(SPEC)))
