@@ -1,6 +1,7 @@
 """Real servers for tests: MLflow, S3 (rclone) and PostgreSQL, on loopback, each in a process group of its own."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -66,10 +67,11 @@ def postgres_server() -> Iterator[str]:
     if initdb is None:
         pytest.skip("PostgreSQL's server is not installed (Debian: apt-get install postgresql)")
     home = Path(tempfile.mkdtemp(prefix="perennial-pg-"))
-    # initdb refuses root.
-    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    if user:
-        shutil.chown(home, "nobody", "nogroup")
+    user: dict[str, object] = {}
+    if os.geteuid() == 0:  # initdb refuses root
+        nobody = pwd.getpwnam("nobody")
+        user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        os.chown(home, nobody.pw_uid, nobody.pw_gid)
     try:
         initialise = [initdb, "-D", str(home / "data"), "-U", "ledger", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(initialise, check=True, capture_output=True, timeout=_READY_S, cwd=home, **user)

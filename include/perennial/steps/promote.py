@@ -17,6 +17,7 @@ from include.perennial.stores.ledger import (
     EventKind,
     Ledger,
     PipelineFrozen,
+    Refused,
     Registered,
 )
 from include.perennial.stores.tracking.registry import Registry
@@ -175,14 +176,9 @@ class _Attempt:
 
     def _refused(self, status: PromotionStatus, champion: Champion | None, why: str) -> Promotion:
         promotion = _promotion(status, champion, why)
-        payload = {
-            "registration": self.registration.model_dump(mode="json"),
-            "promotion": promotion.model_dump(mode="json"),
-            "forced": self.force,
-            "reason": self.reason,
-        }
+        refused = Refused(**self.registration.model_dump(), promotion=promotion, forced=self.force, reason=self.reason)
         key = f"{self.registration.run_key}/{_seq(champion) or 0}/{status}"
-        self.ledger.append(self.pipeline, EventKind.PROMOTION_REFUSED, key, payload, self.actor)
+        self.ledger.append(self.pipeline, EventKind.PROMOTION_REFUSED, key, refused.model_dump(mode="json"), self.actor)
         return promotion
 
 

@@ -7,9 +7,9 @@ overtook each other), running this again puts it right.
 import logging
 from dataclasses import dataclass
 
-from include.perennial.contracts import Verdict
+from include.perennial.contracts import PromotionStatus, Verdict
 from include.perennial.errors import Unavailable
-from include.perennial.stores.ledger import CROWNING_KINDS, Champion, Event, EventKind, Ledger, Registered
+from include.perennial.stores.ledger import CROWNING_KINDS, Champion, Event, EventKind, Ledger, Refused, Registered
 from include.perennial.stores.tracking.registry import LEDGER_HEAD_TAG, Registry
 
 CHAMPION_ALIAS = "champion"
@@ -47,11 +47,12 @@ def reconcile(pipeline: str, ledger: Ledger, registry: Registry) -> list[str]:
         aliases = registry.aliases(pipeline)
         if _wanted(pipeline, ledger) != wanted:
             continue  # the alias of a newer champion would look like a moved one
-        changed = _align_champion(pipeline, wanted, aliases.get(CHAMPION_ALIAS), ledger, registry)
+        tags = registry.tags(pipeline, wanted.champion.version) if wanted.champion else None
+        changed = _align_champion(pipeline, wanted, aliases.get(CHAMPION_ALIAS), tags, ledger, registry)
         changed += _align_challenger(pipeline, wanted, aliases.get(CHALLENGER_ALIAS), registry)
         done += changed
         if not changed:
-            return done + _deleted_champion(pipeline, wanted.champion, registry)
+            return done + _deleted_champion(pipeline, wanted.champion, tags)
         # A slower process may have set its alias after ours: whoever writes one looks again.
     raise Unavailable(f"The aliases of {pipeline} in MLflow moved {_ROUNDS} times while they were set. Retry.")
 
@@ -60,9 +61,11 @@ def _wanted(pipeline: str, ledger: Ledger) -> _Wanted:
     champion: Champion | None = None
     challenger: str | None = None
     crowned: set[str] = set()
-    for event in ledger.events(pipeline, CROWNING_KINDS | {EventKind.REGISTERED}):
+    for event in ledger.events(pipeline, CROWNING_KINDS | {EventKind.REGISTERED, EventKind.PROMOTION_REFUSED}):
         if event.kind is EventKind.REGISTERED:
             challenger = _challenger_of(event) or challenger
+        elif event.kind is EventKind.PROMOTION_REFUSED:
+            challenger = None if _has_lost(event, challenger) else challenger
         else:
             champion = Champion.of(event)
             crowned.add(champion.version)
@@ -75,9 +78,17 @@ def _challenger_of(event: Event) -> str | None:
     return registered.version if promotable else None
 
 
-def _align_champion(pipeline: str, wanted: _Wanted, found: str | None, ledger: Ledger, registry: Registry) -> list[str]:
+def _has_lost(event: Event, challenger: str | None) -> bool:
+    """Whether ``challenger`` was refused for good; one that only met a freeze goes on challenging."""
+    refused = Refused.model_validate(event.payload)
+    return refused.version == challenger and refused.promotion.status is not PromotionStatus.FROZEN
+
+
+def _align_champion(
+    pipeline: str, wanted: _Wanted, found: str | None, tags: dict[str, str] | None, ledger: Ledger, registry: Registry
+) -> list[str]:
+    """Set the alias; ``tags`` are those of the champion's version, None if it has none or was deleted."""
     champion = wanted.champion
-    tags = registry.tags(pipeline, champion.version) if champion else None
     if champion is None or tags is None:
         return _remove_champion_alias(pipeline, champion, found, ledger, registry)
     projected = tags.get(CROWNED_TAG) == str(champion.seq)
@@ -102,8 +113,8 @@ def _remove_champion_alias(
     return [f"Alias champion of {pipeline} removed (it named version {found})."]
 
 
-def _deleted_champion(pipeline: str, champion: Champion | None, registry: Registry) -> list[str]:
-    if champion is None or registry.version_exists(pipeline, champion.version):
+def _deleted_champion(pipeline: str, champion: Champion | None, tags: dict[str, str] | None) -> list[str]:
+    if champion is None or tags is not None:
         return []
     return [
         f"Version {champion.version} of {pipeline} is champion in the ledger but was deleted from MLflow: "

@@ -1,7 +1,6 @@
-"""The outside systems, one module each; nothing else in the project talks to them.
+"""The outside systems, one room each; nothing else in the project talks to them.
 
 ``ledger``    SQL: every decision, append-only and hash-chained. It says who is champion.
-              (``ledger_schema`` its table and engine, ``ledger_chain`` its hashes)
 ``objects``   files or S3: snapshots, quarantine, reports, predictions
 ``datasets``  Git + DVC: which bytes each partition has, at which commit
 ``tracking``  MLflow: runs, model files, versions and aliases

@@ -1,15 +1,19 @@
-"""An MLflow registry on SQLite and a ledger, for the steps that register and promote."""
+"""An MLflow registry on SQLite, a ledger, and published data, for the steps that train, register and promote."""
 
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from include.perennial.pipeline_folder import Pipeline
 from include.perennial.settings import Settings
 from include.perennial.stores.ledger import Ledger
 from include.perennial.stores.tracking.client import connect
 from include.perennial.stores.tracking.registry import Registry
+from include.perennial.stores.tracking.runs import Tracking
 from tests.promotions import StoredModel, store_model
+from tests.training_runs import Data, make_toy, publish_weeks
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +37,22 @@ def stored(mlflow_client: MlflowClient) -> StoredModel:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return make_toy(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="session")
+def weeks(toy: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """Seven published weeks of ``toy``."""
+    return publish_weeks(tmp_path_factory.mktemp("weeks"), toy, 7)
+
+
+@pytest.fixture
+def runs(mlflow_client: MlflowClient, tmp_path: Path) -> Tracking:
+    # What MLflow resolves models:/ addresses by is global; another test may have left its own.
+    mlflow.set_tracking_uri(mlflow_client.tracking_uri)
+    mlflow.set_registry_uri(mlflow_client.tracking_uri)
+    return Tracking(mlflow_client, tmp_path / "artifacts")

@@ -134,3 +134,27 @@ def test_the_challenger_alias_follows_as_well(name: str, ledger: Ledger, models:
     reconcile(name, ledger, models)
 
     assert models.aliases(name) == {"champion": "2", "challenger": "4"}
+
+
+def test_a_challenger_that_lost_challenges_no_more(
+    name: str, ledger: Ledger, models: Registry, stored: StoredModel
+) -> None:
+    decision = decide(name, "late", stored, score=0.75, cutoff="2013-03-11")
+    registration = register(decision, ledger, models)
+    assert models.get_alias(name, "challenger") == registration.version
+
+    promote(registration, decision, ledger, models, rejudge, actor="tester")
+
+    assert models.aliases(name) == {"champion": "2"}
+
+
+def test_a_challenger_that_met_a_freeze_goes_on(
+    name: str, ledger: Ledger, models: Registry, stored: StoredModel
+) -> None:
+    decision = decide(name, "next", stored, score=0.95, champion=ledger.champion(name), cutoff="2013-03-18")
+    registration = register(decision, ledger, models)
+    ledger.append(name, EventKind.FROZEN, "1", {}, "tester")
+
+    promote(registration, decision, ledger, models, rejudge, actor="tester")
+
+    assert models.aliases(name) == {"champion": "2", "challenger": registration.version}

@@ -16,6 +16,7 @@ from include.perennial.stores.ledger.events import (
     Event,
     EventKind,
     PipelineFrozen,
+    Refused,
     Registered,
 )
 from include.perennial.stores.ledger.ledger import Ledger
@@ -30,5 +31,6 @@ __all__ = [
     "EventKind",
     "Ledger",
     "PipelineFrozen",
+    "Refused",
     "Registered",
 ]

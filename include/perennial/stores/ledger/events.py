@@ -5,7 +5,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from include.perennial.contracts import ModelFile, Registration, Verdict
+from include.perennial.contracts import ModelFile, Promotion, Registration, Verdict
 from include.perennial.errors import PerennialError
 
 
@@ -60,6 +60,14 @@ class Registered(Registration):
     def registration(self) -> Registration:
         """The version alone."""
         return Registration.model_validate(self.model_dump(include=set(Registration.model_fields)))
+
+
+class Refused(Registration):
+    """Payload of ``promotion_refused``: why the version was not crowned."""
+
+    promotion: Promotion
+    forced: bool
+    reason: str
 
 
 class Crowning(Registration):

@@ -4,6 +4,7 @@ The registered model of a pipeline has the pipeline's name. Every version carrie
 ``perennial.run_key``, by which it is found again when a reply was lost.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from include.perennial.errors import IntegrityError, Unavailable
 from include.perennial.settings import Settings
@@ -25,6 +26,8 @@ LEDGER_HEAD_TAG = "perennial.ledger_head"
 TAG_VALUE_LIMIT = 5000
 _ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 _MISSING = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+# Any error of its database but an outage, a violated primary key among them.
+_CONFLICT = ErrorCode.Name(BAD_REQUEST)
 # Written by MLflow's client next to what it downloads; not part of the stored model.
 _DOWNLOAD_NOTE = "registered_model_meta"
 
@@ -86,7 +89,7 @@ class Registry:
         """Set tags of ``version``; values are cut at 5,000 characters."""
         with speaking_to(self._uri):
             for key, value in _bounded(tags).items():
-                self._client.set_model_version_tag(pipeline, version, key, value)
+                _until_written(partial(self._client.set_model_version_tag, pipeline, version, key, value))
 
     def tag_values(self, pipeline: str, key: str) -> dict[str, str]:
         """Value of tag ``key`` by version, of the versions that carry it."""
@@ -111,12 +114,12 @@ class Registry:
             BadInput: there is no such version.
         """
         with speaking_to(self._uri):
-            self._client.set_registered_model_alias(pipeline, alias, version)
+            _until_written(partial(self._client.set_registered_model_alias, pipeline, alias, version))
 
     def delete_alias(self, pipeline: str, alias: str) -> None:
         """Remove ``alias``; nothing happens if there is none."""
         with speaking_to(self._uri):
-            self._client.delete_registered_model_alias(pipeline, alias)
+            _until_written(partial(self._client.delete_registered_model_alias, pipeline, alias))
 
     def download(self, model_uri: str, target: Path) -> Path:
         """The stored files of a model (``models:/…`` or ``runs:/…``) in a folder under ``target``, unchecked.
@@ -174,6 +177,19 @@ def _unless_missing(call: Callable[[], T]) -> T | None:
         if error.error_code != _MISSING:
             raise
         return None
+
+
+def _until_written(write: Callable[[], object]) -> None:
+    """Repeat ``write`` when another writer of the same row was faster, which MLflow's server takes for an error."""
+    for pause_s in (0.05, 0.2, 0.5):
+        try:
+            write()
+            return
+        except MlflowException as error:
+            if error.error_code != _CONFLICT:
+                raise
+        time.sleep(pause_s)
+    write()
 
 
 def _model_id(source: str) -> str | None:
