@@ -74,15 +74,17 @@ def test_the_same_bytes_from_four_processes_make_one_version(registry_settings: 
 def test_a_publish_killed_anywhere_is_finished_by_its_retry(
     registry_settings: Settings, tmp_path: Path, seed: int
 ) -> None:
-    earlier, killed = (delivery(tmp_path, key, key.encode() * 1000) for key in WEEKS[:2])
-    n_steps = len(steps_of_publishing(registry_settings, earlier))
+    earlier, counted, killed = (delivery(tmp_path, key, key.encode() * 1000) for key in WEEKS[:3])
+    earlier.publish(registry_settings)
+    n_steps = len(steps_of_publishing(registry_settings, counted))
     code = publish_and_die(registry_settings, killed, at_step=random.Random(seed).randrange(n_steps - 5))
     assert code == KILLED
-    whole = {WEEKS[0]: earlier.path.read_bytes(), WEEKS[1]: killed.path.read_bytes()}
-    assert fetched_afresh(registry_settings) in ({WEEKS[0]: whole[WEEKS[0]]}, whole)
+    before = {each.validated.key: each.path.read_bytes() for each in (earlier, counted)}
+    after = before | {killed.validated.key: killed.path.read_bytes()}
+    assert fetched_afresh(registry_settings) in (before, after)
     version = killed.publish(registry_settings)
-    assert fetched_afresh(registry_settings) == whole
-    assert n_commits(registry_settings) == 2
+    assert fetched_afresh(registry_settings) == after
+    assert n_commits(registry_settings) == 3
     assert (version.commit, version.previous_sha256) == (DataRegistry.open(registry_settings).head(), None)
 
 

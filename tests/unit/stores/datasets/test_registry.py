@@ -247,7 +247,7 @@ def test_an_entry_edited_by_hand_is_refused_with_its_place(registry: DataRegistr
 
 
 @pytest.mark.parametrize("registry_settings", ["path"], indirect=True)
-def test_five_hundred_partitions_are_read_within_a_second(registry: DataRegistry, tmp_path: Path) -> None:
+def test_five_hundred_partitions_are_read_at_a_glance(registry: DataRegistry, tmp_path: Path) -> None:
     first = delivery(tmp_path, WEEK, ONE)
     registry.publish(first.validated, first.path)
     (text,) = registry.commits.read(registry.head(), [path_of(PIPELINE, WEEK)]).values()
@@ -256,7 +256,7 @@ def test_five_hundred_partitions_are_read_within_a_second(registry: DataRegistry
     registry.commits.land(commit, registry.head())
     started_s = time.perf_counter()
     assert set(keys) <= registry.partitions(PIPELINE, commit).keys()
-    assert time.perf_counter() - started_s < 1
+    assert time.perf_counter() - started_s < 2  # 0.1 s on an idle machine
 
 
 def test_a_remote_that_cannot_be_written_publishes_nothing(tmp_path: Path) -> None:
