@@ -183,7 +183,7 @@ def make_plan(
         overrides={name: dict(params) for name, params in (overrides or {}).items()},
         **request,
     )
-    parts = [[ref.key for ref in refs], pipeline.spec_digest, pipeline.code_digest, asked.overrides, salt]
+    parts = [[ref.key for ref in refs], holdout, pipeline.spec_digest, pipeline.code_digest, asked.overrides, salt]
     return TrainingPlan(
         run_key=digest(parts)[:24],
         pipeline="toy",

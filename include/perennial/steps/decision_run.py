@@ -42,7 +42,8 @@ class Judged:
 def record_decision(plan: TrainingPlan, pipeline: Pipeline, judged: Judged, tracking: Tracking) -> Decision:
     """Log the decision of ``plan`` to MLflow, with the model unless it is a dry run. May be repeated."""
     inputs = [dataset(plan, plan.train, "training"), dataset(plan, plan.holdout, "holdout")]
-    key = f"{_RUN}:dry-run" if plan.request.dry_run else _RUN
+    # With the winner, since MLflow lets no parameter change: a retry with more fits may have another one.
+    key = f"{'dry-run' if plan.request.dry_run else _RUN}:{judged.winner}"
     run_id = tracking.start(run_record(plan, pipeline, judged.winner, key=key, name=_RUN, inputs=inputs))
     model = None if plan.request.dry_run else tracking.store_model(run_id, _package(plan, pipeline, judged))
     decision = _decision(plan, judged, run_id, model)

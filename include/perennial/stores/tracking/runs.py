@@ -7,6 +7,7 @@ is for people: nothing is decided from what MLflow says.
 
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,9 +112,10 @@ class Tracking:
         """
         model_id = logged_models.model_id(model) if model else None
         with speaking_to(self._uri), tempfile.TemporaryDirectory() as folder:
-            # The run's own start as the time of each metric: a repeat then writes the same points again.
-            at_ms = self._client.get_run(run_id).info.start_time
-            points = [Metric(name, value, at_ms, 0, model_id=model_id) for name, value in metrics.items()]
+            # A repeat must not log the same point again: a logged model takes one per name and time.
+            known, at_ms = self._client.get_run(run_id).data.metrics, time.time_ns() // 1_000_000
+            new = {name: value for name, value in metrics.items() if known.get(name) != value}
+            points = [Metric(name, value, at_ms, 0, model_id=model_id) for name, value in new.items()]
             self._client.log_batch(run_id, metrics=points)
             for name, data in (artifacts or {}).items():
                 Path(folder, name).write_bytes(data)
