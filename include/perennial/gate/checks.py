@@ -11,9 +11,9 @@ import numpy as np
 
 from include.perennial.contracts import Check, CheckStatus
 from include.perennial.gate.evidence import COMPARED, Behaviour, Comparison, Evidence
-from include.perennial.gate.metrics import are_probabilities, baseline_log_loss, calibration_error, measure
+from include.perennial.gate.metrics import are_probabilities, calibration_error, measure
 from include.perennial.gate.wording import METRIC_NAMES, at_least, at_most, line, numbers, outcome, shorten
-from include.perennial.spec import Gate, Metric
+from include.perennial.spec import LOWER_IS_BETTER, Gate, Metric
 
 
 def absolute_checks(gate: Gate, evidence: Evidence) -> tuple[Check, ...]:
@@ -24,7 +24,7 @@ def absolute_checks(gate: Gate, evidence: Evidence) -> tuple[Check, ...]:
         *behaviour_checks(gate, _with_holdout(evidence)),
         *plausibility_checks(gate, evidence),
         *metric_checks(gate, evidence),
-        baseline_check(evidence),
+        baseline_check(gate, evidence),
         calibration_check(gate, evidence),
     )
 
@@ -86,17 +86,26 @@ def metric_checks(gate: Gate, evidence: Evidence) -> tuple[Check, ...]:
     )
 
 
-def baseline_check(evidence: Evidence) -> Check:
-    """Log loss below that of forecasting the training rate for every row."""
-    value = measure(Metric.LOG_LOSS, evidence.y, evidence.p_candidate)
-    baseline = baseline_log_loss(evidence.y, evidence.training_rate)
-    champion = champions(evidence, Metric.LOG_LOSS)
-    passed = value < baseline
-    ours, theirs, trivial = numbers(value, champion, baseline)
+def baseline_check(gate: Gate, evidence: Evidence) -> Check:
+    """Better, in the compared metric, than forecasting the training rate for every row.
+
+    In the compared metric, because an honest model may lose to the constant in another: a week of storms moves the
+    rate of events for everyone, which costs log loss and leaves the ranking whole. Floors bound such losses.
+    """
+    metric = gate.compare.metric
+    value, champion = measure(metric, evidence.y, evidence.p_candidate), champions(evidence, metric)
+    trivial = _trivial(metric, evidence)
+    passed = value < trivial if metric in LOWER_IS_BETTER else value > trivial
+    ours, theirs, constant = numbers(value, champion, trivial)
     aside = "" if champion is None else f" (champion {theirs})"
-    relation = "is below" if passed else "is not below"
-    message = f"log loss {ours}{aside} {relation} {trivial}, that of always forecasting the training rate"
-    return line("baseline.log_loss", outcome(passed), message, value=value, champion=champion, threshold=baseline)
+    relation = "is better than" if passed else "is not better than"
+    message = f"{METRIC_NAMES[metric]} {ours}{aside} {relation} {constant}, that of always forecasting the training rate"
+    return line(f"baseline.{metric}", outcome(passed), message, value=value, champion=champion, threshold=trivial)
+
+
+def _trivial(metric: Metric, evidence: Evidence) -> float:
+    rate = evidence.training_rate
+    return measure(metric, evidence.y, np.full(evidence.rows, rate)) if 0 < rate < 1 else math.nan
 
 
 def calibration_check(gate: Gate, evidence: Evidence) -> Check:

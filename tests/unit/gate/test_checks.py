@@ -87,7 +87,7 @@ def test_one_prediction_that_is_no_probability_fails_even_if_the_facts_say_other
     p = world.model(0.5)
     p[17] = value
     failed = failed_names(absolute_checks(make_gate(), make_evidence(p_candidate=p)))
-    assert {"behaviour.finite", "floor.roc_auc", "plausibility.roc_auc", "baseline.log_loss"} <= set(failed)
+    assert {"behaviour.finite", "floor.roc_auc", "plausibility.roc_auc", "baseline.roc_auc"} <= set(failed)
 
 
 def test_constant_predictions_fail_even_if_the_facts_say_otherwise(make_gate, make_evidence, world):
@@ -106,21 +106,32 @@ def test_an_empty_holdout_fails(make_gate, make_evidence):
     assert "rows" in failed_names(absolute_checks(make_gate(), empty))
 
 
-def test_a_model_no_better_than_the_training_rate_fails(make_gate, make_evidence, world):
-    # Right order, wrong level: ROC AUC is that of the best model, and the log loss is not.
+@pytest.mark.parametrize(
+    ("metric", "forecast"),
+    [
+        pytest.param("log_loss", lambda world: np.clip(world.model(0.5) * 0.05, 0, 1), id="right order, wrong level"),
+        pytest.param("roc_auc", lambda world: 1 - world.model(0.5), id="wrong order"),
+    ],
+)
+def test_a_model_no_better_than_the_training_rate_fails(make_gate, make_evidence, world, metric, forecast):
+    gate = make_gate(compare={"metric": metric, "margin": 0.03, "cluster": ["day"], "resamples": 400})
+    checks = absolute_checks(gate, make_evidence(p_candidate=forecast(world)))
+    assert f"baseline.{metric}" in failed_names(checks)
+
+
+def test_losing_to_the_training_rate_in_another_metric_is_left_to_the_floors(make_gate, make_evidence, world):
     overconfident = np.clip(world.model(0.5) * 0.05, 0, 1)
-    checks = absolute_checks(make_gate(), make_evidence(p_candidate=overconfident))
-    assert failed_names(checks) == ["baseline.log_loss"]
+    assert failed_names(absolute_checks(make_gate(), make_evidence(p_candidate=overconfident))) == []
 
 
 def test_exactly_the_baseline_is_not_better(make_gate, make_evidence, world):
     checks = absolute_checks(make_gate(), make_evidence(p_candidate=np.full_like(world.score, 0.35)))
-    assert named(checks, "baseline.log_loss").status is CheckStatus.FAILED
+    assert named(checks, "baseline.roc_auc").status is CheckStatus.FAILED
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, math.nan])
 def test_an_impossible_training_rate_fails(make_gate, make_evidence, rate):
-    assert failed_names(absolute_checks(make_gate(), make_evidence(training_rate=rate))) == ["baseline.log_loss"]
+    assert failed_names(absolute_checks(make_gate(), make_evidence(training_rate=rate))) == ["baseline.roc_auc"]
 
 
 def test_a_leak_fails(make_gate, make_evidence, world):
