@@ -5,7 +5,8 @@ import re
 
 from include.perennial.contracts import Check, Decision, PartitionRef
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~])")
+# What Markdown acts on inside a line; an underscore between letters is not among it.
+_SPECIAL = re.compile(r"([\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_]))")
 _MAX_TEXT = 1000
 _NONE = "–"
 
@@ -75,11 +76,14 @@ def _candidates(decision: Decision) -> list[str]:
 
 def _span(refs: tuple[PartitionRef, ...]) -> str:
     total = sum(ref.rows for ref in refs)
-    return f"{refs[0].key} to {refs[-1].key}, {len(refs)} partitions, {total:,} rows"
+    partitions = "1 partition" if len(refs) == 1 else f"{len(refs)} partitions"
+    return f"{refs[0].key} to {refs[-1].key}, {partitions}, {total:,} rows"
 
 
 def _number(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.4g}" if abs(value) >= 1000 else f"{value:.4f}"
+    if value is None:
+        return _NONE
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.4f}"
 
 
 def _text(value: str) -> str:

@@ -2,10 +2,13 @@
 
 In the order in which a training run uses them::
 
-    frames          Parquet partitions into one frame; features apart from the label
-    estimators      a candidate of the spec into an unfitted scikit-learn pipeline
-    plots           curves and permutation importance of the judged model
-    behaviour       what the model file costs, and whether it predicts what the fitted model did
-    model_file      the fitted pipeline into files and back: skops only, checked before it is parsed
-    canonical_skops the same model always gives the same bytes
+    frames           Parquet partitions into one frame, with the labels apart
+    estimators       a candidate of the spec into a scikit-learn pipeline, fitted
+    metrics          every metric of a set of predictions
+    model_file       the fitted pipeline into files and back: skops only, checked before it is parsed
+    canonical_skops  the same model always gives the same bytes
+    behaviour        what the model file costs, and whether it predicts what the fitted model did
+    plausibility     how much one feature alone tells, since a leak often stands alone
+    predictions      predictions of the holdout, kept for a later rival
+    plots            curves and permutation importance of the judged model
 """

@@ -3,14 +3,19 @@
 import importlib
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from sklearn.pipeline import Pipeline as SklearnPipeline
 from threadpoolctl import threadpool_limits
 
 from include.perennial.errors import BadInput, DataError, SpecError
 from include.perennial.messages import clipped, did_you_mean
+from include.perennial.models.behaviour import positive_probability
 from include.perennial.models.frames import Labelled
 from include.perennial.pipeline_folder import Pipeline
 
@@ -70,15 +75,29 @@ def fit(model: SklearnPipeline, rows: Labelled, candidate: str) -> float:
     if rows.rate in (0.0, 1.0):
         raise DataError(f"Candidate {candidate}: all {len(rows):,} training labels are {rows.y[0]}: nothing to learn.")
     start = time.perf_counter()
-    try:
-        with threadpool_limits(limits=1):
-            model.fit(rows.x, rows.y)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BadInput(
-            f"Candidate {candidate} cannot be fitted: {type(error).__name__}: {clipped(str(error), 800)} "
-            "Check its params in pipeline.yaml and fit() in features.py."
-        ) from error
+    with threadpool_limits(limits=1), _told(f"Candidate {candidate} cannot be fitted", "its params and fit()"):
+        model.fit(rows.x, rows.y)
     return time.perf_counter() - start
+
+
+def predict(model: SklearnPipeline, x: pd.DataFrame, candidate: str) -> npt.NDArray[np.float64]:
+    """Probability of class 1 for each row of ``x``, shape ``(n,)``.
+
+    Raises:
+        BadInput: the feature transformer refuses the rows.
+    """
+    with _told(f"Candidate {candidate} cannot score rows that it was not fitted on", "transform()"):
+        return positive_probability(model, x)
+
+
+@contextmanager
+def _told(what: str, where: str) -> Iterator[None]:
+    """Code of the pipeline folder runs inside: what it raises becomes a message, with the traceback as its cause."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        said = f"{type(error).__name__}: {clipped(str(error), 800)}"
+        raise BadInput(f"{what}: {said} Check {where} in pipeline.yaml and features.py.") from error
 
 
 def _factory(pipeline: Pipeline, path: str, where: str) -> Callable[..., Any]:

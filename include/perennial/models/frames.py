@@ -36,10 +36,14 @@ def read(paths: Sequence[Path], data: DataSection) -> Labelled:
     """Read published partitions, in the order of ``paths``, into one frame.
 
     Raises:
-        DataError: a label is missing, or neither 0 nor 1.
+        DataError: there are no rows, or a label is missing or neither 0 nor 1.
         IntegrityError: a file is damaged or does not hold the declared columns.
     """
     frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
+    if frame.empty:
+        raise DataError(
+            f"Partitions {', '.join(path.name for path in paths)} hold no rows: nothing to train or judge on."
+        )
     target = frame.pop(data.target)
     labels = pd.to_numeric(target, errors="coerce").to_numpy(dtype=float)
     wrong = ~np.isin(labels, (0.0, 1.0))

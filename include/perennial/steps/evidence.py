@@ -49,7 +49,7 @@ def fit_and_save(
 
 
 def predict_holdout(
-    plan: TrainingPlan, pipeline: Pipeline, fitted: FittedModel, holdout: Labelled, training_rate: float
+    plan: TrainingPlan, pipeline: Pipeline, candidate: str, fitted: FittedModel, holdout: Labelled, training_rate: float
 ) -> HoldoutPredictions:
     """The judged candidate's predictions of the holdout, and the facts that the gate wants beside them."""
     facts = Facts(training_rate, fitted.behaviour, single_feature_auc(fitted.model, holdout.x, holdout.y))
@@ -57,7 +57,7 @@ def predict_holdout(
         partition=_partitions(plan.holdout),
         rows=holdout.x[kept_columns(pipeline.spec)],
         y=holdout.y,
-        p=behaviour.positive_probability(fitted.model, holdout.x),
+        p=estimators.predict(fitted.model, holdout.x, candidate),
         facts=facts,
     )
 

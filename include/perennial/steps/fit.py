@@ -5,7 +5,6 @@ import logging
 from include.perennial.contracts import CandidateFit, TrainingPlan
 from include.perennial.errors import BadInput
 from include.perennial.models import estimators, frames
-from include.perennial.models.behaviour import positive_probability
 from include.perennial.models.metrics import measure_all
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.steps.run_records import dataset, run_record
@@ -34,7 +33,7 @@ def fit_candidate(
     selection = frames.read([selection_path], pipeline.spec.data)
     model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed)
     seconds = estimators.fit(model, train, candidate)
-    metrics = measure_all(selection.y, positive_probability(model, selection.x), train.rate)
+    metrics = measure_all(selection.y, estimators.predict(model, selection.x, candidate), train.rate)
     inputs = [dataset(plan, plan.train[:-1], "training"), dataset(plan, plan.train[-1:], "selection")]
     run_id = tracking.start(run_record(plan, pipeline, candidate, key=candidate, name=candidate, inputs=inputs))
     tracking.finish(run_id, {**metrics, "fit_seconds": seconds, "train_rows": len(train)})

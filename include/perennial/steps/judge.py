@@ -121,7 +121,7 @@ def _judged(
     train = _read(plan, pipeline, stores.registry, (*plan.train,))
     holdout = _holdout(plan, pipeline, stores.registry)
     fitted = fit_and_save(plan, pipeline, winner, train, holdout, folder / "judged")
-    candidate = predict_holdout(plan, pipeline, fitted, holdout, train.rate)
+    candidate = predict_holdout(plan, pipeline, winner, fitted, holdout, train.rate)
     champion, refit = stores.ledger.champion(plan.pipeline), pipeline.spec.refit
     standing = stand(
         pipeline, plan.refit_cutoff if refit else plan.candidate_cutoff, champion, candidate, lambda: holdout.x, stores

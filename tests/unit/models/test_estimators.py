@@ -1,16 +1,18 @@
 """Candidates of the spec become seeded pipelines, and everything else becomes one readable message."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.pipeline import Pipeline as SklearnPipeline
 
 from include.perennial.errors import BadInput, DataError, SpecError
 from include.perennial.models import estimators
 from include.perennial.models.frames import Labelled
 from include.perennial.pipeline_folder import Pipeline
-from tests.training_runs import make_toy
+from tests.training_runs import FEATURES, make_toy
 
 
 def _candidate(root: Path, estimator: str, **params: Any) -> Pipeline:
@@ -116,3 +118,20 @@ def test_a_model_requires_the_library_of_its_estimator(
     estimator: str, libraries: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert estimators.libraries(_candidate(tmp_path, estimator), "only") == libraries
+
+
+def test_a_transformer_that_fails_is_a_message_that_names_its_file(tmp_path: Path, rows: Labelled) -> None:
+    pipeline = make_toy(
+        tmp_path, features=FEATURES.replace(".fillna(-1)", '.pipe(lambda column: column / column["x"])')
+    )
+    model = estimators.build(pipeline, "logistic", {}, seed=7)
+
+    with pytest.raises(BadInput, match=r"Candidate logistic cannot be fitted: KeyError: 'x'.*features.py"):
+        estimators.fit(model, rows, "logistic")
+
+
+def test_rows_that_a_fitted_model_cannot_score_are_a_message(
+    fitted: Callable[[str], SklearnPipeline], rows: Labelled
+) -> None:
+    with pytest.raises(BadInput, match=r"cannot score rows that it was not fitted on: KeyError: 'signal'"):
+        estimators.predict(fitted("logistic"), rows.x.drop(columns="signal"), "logistic")

@@ -55,6 +55,11 @@ def test_a_label_that_is_neither_zero_nor_one_is_refused(
         frames.read([_written(toy, tmp_path / "a.parquet", frame)], toy.spec.data)
 
 
+def test_partitions_without_rows_are_refused(toy: Pipeline, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Partitions a.parquet hold no rows"):
+        frames.read([_written(toy, tmp_path / "a.parquet", toy_frame(0, rows=5).head(0))], toy.spec.data)
+
+
 def test_a_partition_with_other_columns_than_declared_now_is_refused(toy: Pipeline, tmp_path: Path) -> None:
     path = _written(toy, tmp_path / "a.parquet", toy_frame(0, rows=5))
     columns = {**toy.spec.data.columns, "later": toy.spec.data.columns["signal"]}
