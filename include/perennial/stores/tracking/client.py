@@ -28,7 +28,7 @@ _HTTP_DEFAULTS = {
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _BUSY_STATUSES = frozenset({408, 429})
 _REFUSED_STATUSES = frozenset({401, 403})
-_once_lock = threading.Lock()
+_once_lock = threading.RLock()
 
 
 def connect(settings: Settings) -> mlflow.MlflowClient:
