@@ -8,8 +8,10 @@ from types import FrameType
 from rich.console import Console
 
 from embedded import job, processes
+from embedded.airflow_api import ApiError
 from embedded.config import USER, Stack, default_home, open_stack, with_free_ports
 from embedded.report import Timings, show
+from include.perennial.errors import PerennialError
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +23,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return commands[arguments[0]](open_stack(default_home()))
-    except (job.LoopError, processes.StackError) as error:
+    except (job.LoopError, processes.StackError, ApiError, PerennialError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ import requests
 
 from embedded.config import USER, Stack
 
-# On SQLite a POST can answer 503 "Database is locked" about once in fifteen: asked again, it works.
+# On SQLite a write can answer 503 or 500, "Database is locked", under load: asked again, it works.
 _BUSY_RETRIES = 8
 TERMINAL_STATES = frozenset({"success", "failed"})
 
@@ -41,7 +41,7 @@ class Airflow:
         """
         for attempt in range(_BUSY_RETRIES):
             reply = self._session.request(method, f"{self._base}/api/v2{path}", timeout=60, **kwargs)
-            if reply.status_code != 503 or attempt == _BUSY_RETRIES - 1:
+            if not _is_busy(reply) or attempt == _BUSY_RETRIES - 1:
                 break
             time.sleep(0.3 * (attempt + 1))
         if reply.status_code >= 400:
@@ -150,3 +150,7 @@ class Airflow:
             offset += 100
             if offset >= page["total_entries"]:
                 return
+
+
+def _is_busy(reply: requests.Response) -> bool:
+    return reply.status_code == 503 or (reply.status_code == 500 and "Database error" in reply.text)

@@ -58,6 +58,10 @@ class Stack:
         return self.home / "logs"
 
     @property
+    def airflow_db(self) -> Path:
+        return self.airflow_home / "airflow.db"
+
+    @property
     def airflow_home(self) -> Path:
         return self.home / "airflow"
 
@@ -142,7 +146,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
             "dagbag_import_error_tracebacks": "False",
             "mp_forkserver_preload": ",".join(PRELOADED),
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{stack.airflow_home / 'airflow.db'}"},
+        "database": {"sql_alchemy_conn": f"sqlite:///{stack.airflow_db}?timeout=30"},
         "scheduler": {
             # Orchestration costs what the loop sleeps: 0.1 s idle sleep took six steps from 7.2 s to 1.9 s.
             "scheduler_idle_sleep_time": "0.1",

@@ -69,13 +69,22 @@ def close_loop(stack: Stack, tell: Tell) -> Outcome:
 def _backfill(airflow: Airflow, stack: Stack, phase: Phase, tell: Tell) -> None:
     airflow.wait_for_dag(phase.dag_id)
     airflow.unpause(phase.dag_id)
-    failed_before = {run["dag_run_id"] for run in _runs(airflow, phase) if run["state"] == "failed"}
     if airflow.active_backfills(phase.dag_id):
-        tell(f"backfill of {phase.dag_id}: going on with the one that was interrupted")
-    else:
-        tell(f"backfill of {phase.dag_id}, {phase.first} to {phase.last}")
-        airflow.backfill(phase.dag_id, phase.first, phase.last, max_active_runs=phase.max_active_runs)
-    _follow(airflow, stack, phase, failed_before, tell)
+        tell(f"backfill of {phase.dag_id}: waiting for the one that was interrupted")
+        _until(lambda: not airflow.active_backfills(phase.dag_id), phase)
+    # Runs that ended well stay as they are; failed ones are run again under the same run id.
+    done = {run["dag_run_id"] for run in _runs(airflow, phase) if run["state"] == "success"}
+    tell(f"backfill of {phase.dag_id}, {phase.first} to {phase.last}")
+    airflow.backfill(phase.dag_id, phase.first, phase.last, max_active_runs=phase.max_active_runs)
+    _until(lambda: _tell_ended(airflow, stack, phase, done, tell), phase)
+
+
+def _until(ended: Callable[[], bool], phase: Phase) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not ended():
+        if time.monotonic() > deadline:
+            raise LoopError(f"{phase.dag_id} did not end in {TIMEOUT_S} s: see its runs in Airflow (`make up`)")
+        time.sleep(POLL_S)
 
 
 def _runs(airflow: Airflow, phase: Phase) -> list[dict[str, Any]]:
@@ -85,21 +94,14 @@ def _runs(airflow: Airflow, phase: Phase) -> list[dict[str, Any]]:
     return sorted(runs, key=lambda run: run["partition_key"])
 
 
-def _follow(airflow: Airflow, stack: Stack, phase: Phase, failed_before: set[str], tell: Tell) -> None:
-    """Tell each run as it ends; stop at the first that failed."""
-    told: set[str] = set()
-    deadline = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline:
-        runs = _runs(airflow, phase)
-        for run in runs:
-            cleared = run["dag_run_id"] in failed_before and run["state"] == "failed"
-            if run["state"] in TERMINAL_STATES and run["dag_run_id"] not in told and not cleared:
-                told.add(run["dag_run_id"])
-                tell(f"  {len(told):>2}/{len(runs)}  {run['partition_key']}  {_came_of(airflow, stack, phase, run)}")
-        if runs and len(told) == len(runs):
-            return
-        time.sleep(POLL_S)
-    raise LoopError(f"{phase.dag_id} did not end in {TIMEOUT_S} s: see {stack.airflow_home / 'logs'}")
+def _tell_ended(airflow: Airflow, stack: Stack, phase: Phase, told: set[str], tell: Tell) -> bool:
+    """Tell each run that has ended since the last look; True when all have."""
+    runs = _runs(airflow, phase)
+    for run in runs:
+        if run["state"] in TERMINAL_STATES and run["dag_run_id"] not in told:
+            told.add(run["dag_run_id"])
+            tell(f"  {len(told):>2}/{len(runs)}  {run['partition_key']}  {_came_of(airflow, stack, phase, run)}")
+    return bool(runs) and len(told) == len(runs)
 
 
 def _came_of(airflow: Airflow, stack: Stack, phase: Phase, run: dict[str, Any]) -> str:

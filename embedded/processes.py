@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from embedded.config import LOOPBACK, PROJECT, Stack, environment
@@ -58,7 +59,7 @@ def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
     env = environment(stack)
     alive = running(stack)
     try:
-        if not (stack.airflow_home / "airflow.db").exists():
+        if not stack.airflow_db.exists():
             tell("preparing Airflow's database")
             _migrate(stack, env)
         missing = [name for name in commands(stack) if name not in alive]
@@ -89,7 +90,11 @@ def _migrate(stack: Stack, env: dict[str, str]) -> None:
     with target.open("wb") as file:
         done = subprocess.run(["airflow", "db", "migrate"], env=env, cwd=PROJECT, stdout=file, stderr=file, check=False)
     if done.returncode:
+        stack.airflow_db.unlink(missing_ok=True)
         raise StackError(f"`airflow db migrate` failed with status {done.returncode}: see {target}")
+    # Readers and a writer at once: without it, four processes on one SQLite file lock each other out.
+    with closing(sqlite3.connect(stack.airflow_db)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
 
 
 def _spawn(stack: Stack, name: str, command: list[str], env: dict[str, str]) -> int:

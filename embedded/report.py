@@ -11,7 +11,7 @@ from rich.table import Table
 
 from embedded.airflow_api import Airflow
 from embedded.config import Stack, environment
-from include.perennial.contracts import Decision, TrainingRequest, Trigger
+from include.perennial.contracts import Decision, Judgement, PartitionVersion, TrainingRequest, Trigger
 from include.perennial.partitions import Partition, span
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import Settings
@@ -66,13 +66,10 @@ class Reader:
         self._ledger = Ledger.open(self._settings.ledger_url)
 
     def weeks(self, first: str, last: str) -> list[Week]:
-        commit = self._registry.head()
-        held = self._registry.partitions(self._name, commit) if commit else {}
-        return [
-            Week(key, v.rows, v.rows_quarantined, v.sha256, v.commit)
-            for key, v in sorted(held.items())
-            if first <= key <= last
-        ]
+        published = self._ledger.events(self._name, [EventKind.PARTITION_PUBLISHED])
+        versions = [PartitionVersion.model_validate(event.payload) for event in published]
+        newest = {version.key: version for version in versions if first <= version.key <= last}
+        return [Week(key, v.rows, v.rows_quarantined, v.sha256, v.commit) for key, v in sorted(newest.items())]
 
     def decisions(self, first: str, last: str) -> list[Judged]:
         """Decisions as of the weeks ``first`` to ``last``, in the order in which they were taken."""
@@ -173,6 +170,9 @@ def show(outcome: Outcome, timings: Timings | None, console: Console) -> None:
     """Print the weeks, the decisions, the champion and the wall time per step."""
     console.print(_weeks_table(outcome))
     console.print(_decisions_table(outcome))
+    for row in outcome.decisions:
+        sentence = row.decision.judgement.sentence
+        console.print(f"{row.decision.plan.as_of}  {sentence}", highlight=False, soft_wrap=True)
     if timings:
         console.print(_times_table(timings))
     if outcome.champion:
@@ -190,8 +190,8 @@ def _weeks_table(outcome: Outcome) -> Table:
 
 def _decisions_table(outcome: Outcome) -> Table:
     table = Table(
-        "as of", "trigger", "candidate", "AUC", "log loss", "Δ to champion", "interval", "verdict", "promoted",
-        "champion", title="Decisions", title_justify="left",
+        "as of", "trigger", "data", "candidate", "AUC", "log loss", "Δ to champion [95 %]", "verdict", "promoted", "champion",
+        title="Decisions", title_justify="left",
     )  # fmt: skip
     for row in outcome.decisions:
         decision = row.decision
@@ -199,16 +199,23 @@ def _decisions_table(outcome: Outcome) -> Table:
         table.add_row(
             decision.plan.as_of,
             decision.plan.request.trigger,
+            decision.plan.data_commit[:8],
             decision.winner,
             f"{decision.metrics['roc_auc']:.3f}",
             f"{decision.metrics['log_loss']:.3f}",
-            "" if verdict.delta is None else f"{verdict.delta:+.4f}",
-            "" if verdict.delta_interval is None else "{:+.4f} to {:+.4f}".format(*verdict.delta_interval),
+            _delta(verdict),
             verdict.verdict,
             "yes" if row.promoted else "no",
             f"v{row.champion}" if row.champion else "none",
         )
     return table
+
+
+def _delta(judgement: Judgement) -> str:
+    if judgement.delta is None or judgement.delta_interval is None:
+        return ""
+    low, high = judgement.delta_interval
+    return f"{judgement.delta:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def _times_table(timings: Timings) -> Table:

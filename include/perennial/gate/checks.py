@@ -99,7 +99,7 @@ def baseline_check(gate: Gate, evidence: Evidence) -> Check:
     ours, theirs, constant = numbers(value, champion, trivial)
     aside = "" if champion is None else f" (champion {theirs})"
     relation = "is better than" if passed else "is not better than"
-    message = f"{METRIC_NAMES[metric]} {ours}{aside} {relation} {constant}, that of always forecasting the training rate"
+    message = f"{METRIC_NAMES[metric]} {ours}{aside} {relation} {constant}, that of always saying the training rate"
     return line(f"baseline.{metric}", outcome(passed), message, value=value, champion=champion, threshold=trivial)
 
 
