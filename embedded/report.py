@@ -190,7 +190,8 @@ def _weeks_table(outcome: Outcome) -> Table:
 
 def _decisions_table(outcome: Outcome) -> Table:
     table = Table(
-        "as of", "trigger", "data", "candidate", "AUC", "log loss", "Δ to champion [95 %]", "verdict", "promoted", "champion",
+        "as of", "trigger", "data", "candidate", "AUC", "log loss", "Δ to champion [95 %]",
+        "verdict", "promoted", "champion",
         title="Decisions", title_justify="left",
     )  # fmt: skip
     for row in outcome.decisions:

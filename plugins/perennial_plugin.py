@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+
 from perennial_airflow.links import DataDocsLink, MlflowRunLink
 
 Message = MutableMapping[str, Any]

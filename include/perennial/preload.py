@@ -4,9 +4,6 @@ Imports dominate a weekly job: a cold process pays about six seconds for them, a
 Nothing here starts a thread or opens a connection, so that forking stays safe.
 """
 
-import sklearn.ensemble
-import sklearn.linear_model
-
 import include.perennial.steps.fit
 import include.perennial.steps.judge
 import include.perennial.steps.plan
