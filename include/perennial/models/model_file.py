@@ -12,7 +12,7 @@ from pathlib import Path
 import skops.io
 import yaml
 from sklearn.pipeline import Pipeline as SklearnPipeline
-from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from include.perennial.contracts import FileRecord
 from include.perennial.digests import bytes_sha256
@@ -64,7 +64,7 @@ def save(model: SklearnPipeline, code: FeatureCode, folder: Path) -> SavedModel:
     """
     try:
         data = canonical(skops.io.dumps(model))
-    except UnsupportedTypeException as error:
+    except TypeError as error:
         raise BadInput(f"The fitted model cannot be stored: {_bounded(error)} {_REMEDY}") from error
     types = tuple(skops.io.get_untrusted_types(data=data))
     if refused := _refused(types, code.module_name):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skops.io
+from sklearn.cluster import Birch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline as SklearnPipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -240,9 +241,13 @@ def _with(transformer: object) -> SklearnPipeline:
     [
         (_with(FunctionTransformer(os.system)), "posix.system|os.system"),
         (_with(FunctionTransformer(kw_args={"where": Path("x")})), "pathlib"),
-        (_with(FunctionTransformer(kw_args={"stream": iter([1])})), "list_iterator"),
+        (_with(FunctionTransformer(kw_args={"clusters": Birch()})), "Birch are not supported"),
+        (
+            _with(FunctionTransformer(kw_args={"stream": (n for n in [1])})),
+            "cannot be stored: cannot pickle 'generator'",
+        ),
     ],
-    ids=["a function", "a foreign class", "what skops cannot store"],
+    ids=["a function", "a foreign class", "what skops does not know", "what nothing can store"],
 )
 def test_a_model_that_holds_what_is_not_trusted_is_not_saved(
     model: SklearnPipeline, message: str, tmp_path: Path
