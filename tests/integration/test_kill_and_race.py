@@ -112,17 +112,20 @@ def test_a_killed_promotion_is_completed_by_one_retry(world: World, kills: int) 
         before, run_key = world.champion, f"run-{week}"
         decision = world.decide(run_key, week, 0.5 + week / 1e4)
         counted = chance.choice([LINES, CALLS])
-        # Half of them while registering, half while promoting.
+        # Half of them while registering, most of which is early, and half while promoting.
         registered_at, steps = whole[counted].registered_at, whole[counted].steps
-        kill_at = chance.randint(*chance.choice([(1, registered_at), (registered_at, steps)]))
+        stretches = [(1, registered_at // 3), (registered_at // 3, registered_at), *[(registered_at, steps)] * 2]
+        kill_at = chance.randint(*stretches[week % 4])
 
         killed = world.run(world.job(decision, counted=counted, kill_at=kill_at))[0]
         if killed.status is None:
             died[where_it_died(world, before, run_key)] += 1
-        retried = world.run(world.job(decision))[0]
+        retried = world.run(world.job(decision, counted=counted))[0]
 
         assert retried.status in {PromotionStatus.PROMOTED, PromotionStatus.ALREADY_CHAMPION}, (week, counted, kill_at)
         world.assert_one_truth(run_key)
+        if retried.status == PromotionStatus.PROMOTED:
+            whole[counted] = retried
 
     # The points must have covered the whole way, the gap between ledger and alias included.
     assert died.total() >= kills * 0.9

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from include.perennial.contracts import Decision, Judgement, Promotion, PromotionStatus, Registration, Verdict
 from include.perennial.errors import BadInput, IntegrityError, Unavailable
 from include.perennial.steps.reconcile import reconcile
+from include.perennial.steps.register import registered_keys
 from include.perennial.stores.ledger import (
     Champion,
     ChampionChanged,
@@ -79,8 +80,8 @@ class _Attempt:
         version, run_key = self.registration.version, self.registration.run_key
         if self.force and not self.reason:
             raise BadInput(f"Version {version} of {self.pipeline} cannot be forced without a reason: say why.")
-        events = self.ledger.events(self.pipeline, {EventKind.REGISTERED})
-        registered = [Registered.model_validate(event.payload).registration for event in events]
+        found = [self.ledger.find(self.pipeline, EventKind.REGISTERED, k) for k in registered_keys(run_key, version)]
+        registered = [Registered.model_validate(event.payload).registration for event in found if event]
         if self.registration not in registered or run_key != self.decision.plan.run_key:
             raise BadInput(
                 f"Version {version} of {self.pipeline} (run {run_key}) is not what the ledger has registered for "

@@ -45,7 +45,7 @@ def reconcile(pipeline: str, ledger: Ledger, registry: Registry) -> list[str]:
     for _ in range(_ROUNDS):
         wanted = _wanted(pipeline, ledger)
         aliases = registry.aliases(pipeline)
-        if _wanted(pipeline, ledger) != wanted:
+        if ledger.champion(pipeline) != wanted.champion:
             continue  # the alias of a newer champion would look like a moved one
         tags = registry.tags(pipeline, wanted.champion.version) if wanted.champion else None
         changed = _align_champion(pipeline, wanted, aliases.get(CHAMPION_ALIAS), tags, ledger, registry)
@@ -58,30 +58,30 @@ def reconcile(pipeline: str, ledger: Ledger, registry: Registry) -> list[str]:
 
 
 def _wanted(pipeline: str, ledger: Ledger) -> _Wanted:
-    champion: Champion | None = None
+    crowning: Event | None = None
     challenger: str | None = None
     crowned: set[str] = set()
     for event in ledger.events(pipeline, CROWNING_KINDS | {EventKind.REGISTERED, EventKind.PROMOTION_REFUSED}):
-        if event.kind is EventKind.REGISTERED:
-            challenger = _challenger_of(event) or challenger
-        elif event.kind is EventKind.PROMOTION_REFUSED:
-            challenger = None if _has_lost(event, challenger) else challenger
-        else:
-            champion = Champion.of(event)
-            crowned.add(champion.version)
+        version = str(event.payload["version"])
+        if event.kind in CROWNING_KINDS:
+            crowning = event
+            crowned.add(version)
+        elif event.kind is EventKind.REGISTERED and _challenges(event):
+            challenger = version
+        elif event.kind is EventKind.PROMOTION_REFUSED and version == challenger and _lost(event):
+            challenger = None
+    champion = Champion.of(crowning) if crowning else None
     return _Wanted(champion, None if challenger in crowned else challenger, frozenset(crowned))
 
 
-def _challenger_of(event: Event) -> str | None:
+def _challenges(event: Event) -> bool:
     registered = Registered.model_validate(event.payload)
-    promotable = registered.verdict is Verdict.PASSED or registered.forced
-    return registered.version if promotable else None
+    return registered.verdict is Verdict.PASSED or registered.forced
 
 
-def _has_lost(event: Event, challenger: str | None) -> bool:
-    """Whether ``challenger`` was refused for good; one that only met a freeze goes on challenging."""
-    refused = Refused.model_validate(event.payload)
-    return refused.version == challenger and refused.promotion.status is not PromotionStatus.FROZEN
+def _lost(event: Event) -> bool:
+    """Whether the refusal was for good; a version that only met a freeze goes on challenging."""
+    return Refused.model_validate(event.payload).promotion.status is not PromotionStatus.FROZEN
 
 
 def _align_champion(

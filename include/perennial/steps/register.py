@@ -92,8 +92,13 @@ def _record(decision: Decision, model: ModelFile, version: str, forced: bool, le
         forced=forced,
     ).model_dump(mode="json")
     actor = plan.request.requested_by or plan.request.trigger.value
-    event = ledger.append(plan.pipeline, EventKind.REGISTERED, plan.run_key, payload, actor)
+    first, after_deletion = registered_keys(plan.run_key, version)
+    event = ledger.append(plan.pipeline, EventKind.REGISTERED, first, payload, actor)
     if event.payload["version"] == version:
         return event
-    # The version recorded first was deleted from MLflow since, and a new one had to be made.
-    return ledger.append(plan.pipeline, EventKind.REGISTERED, f"{plan.run_key}/{version}", payload, actor)
+    return ledger.append(plan.pipeline, EventKind.REGISTERED, after_deletion, payload, actor)
+
+
+def registered_keys(run_key: str, version: str) -> tuple[str, str]:
+    """Ledger keys of ``registered``: of a run's version, and of one made anew since that was deleted from MLflow."""
+    return run_key, f"{run_key}/{version}"
