@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run test up down status check lock bench soak heavy clean
+.PHONY: help run test up down status env check lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ down: $(VENV)/.run ## stop what `make up` started
 
 status: $(VENV)/.run ## which processes of the stack run, and where
 	@$(BIN)/python -m embedded status
+
+env: $(VENV)/.run ## print the stack's environment for the shell: eval "$$(make -s env)"
+	@$(BIN)/python -m embedded env
 
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not heavy" --cov --cov-report=term --cov-fail-under=90

@@ -1,5 +1,7 @@
-"""The commands behind the Makefile: run, up, down, status."""
+"""The commands behind the Makefile: run, up, down, status, env."""
 
+import os
+import shlex
 import signal
 import sys
 import time
@@ -9,14 +11,14 @@ from rich.console import Console
 
 from embedded import job, processes
 from embedded.airflow_api import ApiError
-from embedded.config import USER, Stack, default_home, open_stack, with_free_ports
+from embedded.config import USER, Stack, default_home, environment, open_stack, with_free_ports
 from embedded.report import Timings, show
 from include.perennial.errors import PerennialError
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit status."""
-    commands = {"run": run, "up": up, "down": down, "status": status}
+    commands = {"run": run, "up": up, "down": down, "status": status, "env": env}
     if len(arguments) != 1 or arguments[0] not in commands:
         print(f"usage: python -m embedded {{{','.join(commands)}}}", file=sys.stderr)
         return 2
@@ -74,6 +76,14 @@ def status(stack: Stack) -> int:
     if alive:
         print(f"Airflow  {stack.airflow_url}\nMLflow   {stack.mlflow_url}")
     return 0 if len(alive) == len(processes.commands(stack)) else 3
+
+
+def env(stack: Stack) -> int:
+    """Print the stack's environment as shell exports, for `airflow` on the command line; it holds secrets."""
+    for name, value in environment(stack).items():
+        if os.environ.get(name) != value:
+            print(f"export {name}={shlex.quote(value)}")
+    return 0
 
 
 def _tell(line: str, started: float) -> None:

@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from embedded import processes
-from embedded.airflow_api import Airflow
+from embedded.airflow_api import TERMINAL_STATES, Airflow
 from embedded.config import PROJECT, Stack, environment, open_stack
 from include.perennial.contracts import Decision
 from include.perennial.settings import Settings
@@ -55,23 +57,33 @@ class Live:
 
     def ingest(self, pipeline: str, first: str, last: str) -> None:
         """Backfill ``pipeline``'s partitions and wait."""
-        dag_id = f"{pipeline}.ingest"
-        self.airflow.backfill(dag_id, first, last, max_active_runs=4)
-        self.wait_for_backfill(dag_id, first, last)
+        self.backfill(f"{pipeline}.ingest", first, last, max_active_runs=4)
+
+    def backfill(self, dag_id: str, first: str, last: str, **options: Any) -> list[dict]:
+        """Backfill and wait; the runs in the order in which they started."""
+        self._until(lambda: not self.airflow.active_backfills(dag_id), f"an earlier backfill of {dag_id} to end")
+        self.airflow.backfill(dag_id, first, last, **options)
+        return self.wait_for_backfill(dag_id, first, last)
 
     def wait_for_backfill(self, dag_id: str, first: str, last: str, timeout_s: float = 300) -> list[dict]:
         """Wait for the backfilled runs of a range of partitions; all must succeed."""
-        import time
+        runs: list[dict] = []
 
+        def ended() -> bool:
+            runs[:] = [r for r in self.airflow.runs(dag_id) if r["run_type"] == "backfill"]
+            runs[:] = [r for r in runs if first <= r["partition_key"] <= last]
+            return bool(runs) and all(r["state"] in TERMINAL_STATES for r in runs)
+
+        self._until(ended, f"the backfill of {dag_id}", timeout_s)
+        assert {r["state"] for r in runs} == {"success"}, runs
+        return sorted(runs, key=lambda r: r["start_date"])
+
+    def _until(self, reached: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            runs = [r for r in self.airflow.runs(dag_id) if r["run_type"] == "backfill"]
-            runs = [r for r in runs if first <= r["partition_key"] <= last]
-            if runs and all(r["state"] in ("success", "failed") for r in runs):
-                assert {r["state"] for r in runs} == {"success"}, runs
-                return sorted(runs, key=lambda r: r["start_date"])
+        while not reached():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {timeout_s} s for {what}")
             time.sleep(0.3)
-        raise TimeoutError(f"backfill of {dag_id} did not end")
 
 
 @pytest.fixture(scope="session")

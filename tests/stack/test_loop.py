@@ -92,8 +92,7 @@ def test_past_weeks_in_order_register_but_do_not_take_the_crown(live: Live) -> N
     champion = live.ledger.champion(PIPELINE)
     dag_id = f"{PIPELINE}.train"
 
-    live.airflow.backfill(dag_id, PAST[0], PAST[-1], max_active_runs=1)
-    runs = live.wait_for_backfill(dag_id, PAST[0], PAST[-1])
+    runs = live.backfill(dag_id, PAST[0], PAST[-1], max_active_runs=1)
 
     assert [run["partition_key"] for run in runs] == PAST
     decisions = live.decisions(PIPELINE)
@@ -122,8 +121,7 @@ def test_past_weeks_backwards_give_the_same_digests(live: Live) -> None:
     champion = live.ledger.champion(SECOND)
     live.ingest(SECOND, WEEKS[0], PAST[-1])
 
-    live.airflow.backfill(f"{SECOND}.train", PAST[0], PAST[-1], max_active_runs=1, backwards=True)
-    runs = live.wait_for_backfill(f"{SECOND}.train", PAST[0], PAST[-1])
+    runs = live.backfill(f"{SECOND}.train", PAST[0], PAST[-1], max_active_runs=1, backwards=True)
 
     assert [run["partition_key"] for run in runs] == PAST[::-1]
     forwards, backwards = live.decisions(PIPELINE), live.decisions(SECOND)
@@ -155,7 +153,7 @@ def test_a_killed_scheduler_loses_nothing(live: Live) -> None:
     run_id = live.airflow.trigger(dag_id, {"partition": week})
     _wait_for_task(live, dag_id, run_id, "fit", ("running",))
 
-    os.killpg(processes.running(live.stack)["scheduler"], signal.SIGKILL)
+    _kill(live, "scheduler")
     processes.start(live.stack)
 
     assert live.airflow.wait(dag_id, run_id, timeout_s=400)["state"] == "success"
@@ -165,7 +163,7 @@ def test_a_killed_scheduler_loses_nothing(live: Live) -> None:
 def test_mlflow_down_fails_the_task_within_a_minute_and_the_retry_succeeds(live: Live) -> None:
     dag_id = f"{PIPELINE}.train"
     champion = live.ledger.champion(PIPELINE)
-    os.killpg(processes.running(live.stack)["mlflow"], signal.SIGKILL)
+    _kill(live, "mlflow")
 
     asked = time.monotonic()
     conf = {"partition": WEEKS[15], "overrides": {"logistic_regression": {"C": 0.5}}, "reason": "while MLflow is down"}
@@ -180,6 +178,15 @@ def test_mlflow_down_fails_the_task_within_a_minute_and_the_retry_succeeds(live:
     processes.start(live.stack)
     assert live.airflow.wait(dag_id, run_id)["state"] == "success"
     assert live.ledger.verify() == []
+
+
+def _kill(live: Live, name: str) -> None:
+    """Kill -9 a process of the stack and its children, and see it gone."""
+    os.killpg(processes.running(live.stack)[name], signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while name in processes.running(live.stack):
+        assert time.monotonic() < deadline, f"{name} survived"
+        time.sleep(0.05)
 
 
 def _scheduled_run(live: Live, dag_id: str) -> dict:
