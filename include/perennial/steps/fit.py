@@ -5,6 +5,7 @@ import logging
 from include.perennial.contracts import CandidateFit, TrainingPlan
 from include.perennial.errors import BadInput
 from include.perennial.models import estimators, frames
+from include.perennial.models.frames import Labelled
 from include.perennial.models.metrics import measure_all
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.steps.run_records import dataset, run_record
@@ -31,11 +32,18 @@ def fit_candidate(
     *train_paths, selection_path = registry.fetch(plan.pipeline, plan.train, plan.data_commit)
     train = frames.read(train_paths, pipeline.spec.data)
     selection = frames.read([selection_path], pipeline.spec.data)
-    model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed)
-    seconds = estimators.fit(model, train, candidate)
-    metrics = measure_all(selection.y, estimators.predict(model, selection.x, candidate), train.rate)
+    metrics, seconds = fit_and_measure(plan, candidate, pipeline, train, selection)
     inputs = [dataset(plan, plan.train[:-1], "training"), dataset(plan, plan.train[-1:], "selection")]
     run_id = tracking.start(run_record(plan, pipeline, candidate, key=candidate, name=candidate, inputs=inputs))
     tracking.finish(run_id, {**metrics, "fit_seconds": seconds, "train_rows": len(train)})
     log.info("%s %s: fitted %s rows in %.2f s, %s", plan.pipeline, candidate, len(train), seconds, metrics)
     return CandidateFit(candidate=candidate, metrics=metrics, fit_seconds=seconds, mlflow_run_id=run_id)
+
+
+def fit_and_measure(
+    plan: TrainingPlan, candidate: str, pipeline: Pipeline, train: Labelled, selection: Labelled
+) -> tuple[dict[str, float], float]:
+    """All metrics on ``selection`` of ``candidate`` fitted on ``train``, and the seconds of the fit."""
+    model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed)
+    seconds = estimators.fit(model, train, candidate)
+    return measure_all(selection.y, estimators.predict(model, selection.x, candidate), train.rate), seconds

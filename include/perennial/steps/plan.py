@@ -10,7 +10,7 @@ from include.perennial.digests import digest
 from include.perennial.errors import BadInput
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.provenance import code_version, environment_digest
+from include.perennial.provenance import CodeVersion, code_version, environment_digest
 from include.perennial.settings import PROJECT_ROOT
 from include.perennial.spec import PipelineSpec
 from include.perennial.stores.datasets import DataRegistry
@@ -84,8 +84,14 @@ def plan_training(
     window = choose_window(pipeline.spec, request.as_of, available)
     if isinstance(window, NotReady):
         return window
+    return plan_of(request, pipeline, window, commit, code_version(project_root))
+
+
+def plan_of(
+    request: TrainingRequest, pipeline: Pipeline, window: Window, data_commit: str, code: CodeVersion
+) -> TrainingPlan:
+    """The plan of a training run over ``window``."""
     window_digest = digest([[ref.key, ref.sha256] for ref in (*window.train, *window.holdout)])
-    code = code_version(project_root)
     return TrainingPlan(
         run_key=run_key(request, pipeline, window_digest),
         pipeline=request.pipeline,
@@ -97,7 +103,7 @@ def plan_training(
         window_digest=window_digest,
         spec_digest=pipeline.spec_digest,
         code_digest=pipeline.code_digest,
-        data_commit=commit,
+        data_commit=data_commit,
         code_commit=code.commit,
         code_dirty=code.dirty,
         environment_digest=environment_digest(),

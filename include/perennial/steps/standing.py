@@ -13,12 +13,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from include.perennial.contracts import Decision
+from include.perennial.contracts import Decision, ModelFile
 from include.perennial.errors import IntegrityError, SpecError
 from include.perennial.gate.evidence import Comparison, Floats
 from include.perennial.messages import first_line
@@ -29,12 +30,18 @@ from include.perennial.pipeline_folder import Pipeline
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import Champion, EventKind, Ledger
 from include.perennial.stores.objects import ObjectStore
-from include.perennial.stores.tracking.runs import Tracking
 
 log = logging.getLogger(__name__)
 
 # What scoring raises when the champion's feature code does not know the columns of today.
 _CANNOT_SCORE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class ModelSource(Protocol):
+    """Where stored models come from: ``stores.tracking.runs.Tracking``, or a folder in a replay."""
+
+    def download(self, model: ModelFile, target: Path) -> Path:
+        """The stored files of ``model`` in a folder, unchecked; at most ``target`` is written to."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Stores:
 
     registry: DataRegistry
     objects: ObjectStore
-    tracking: Tracking
+    tracking: ModelSource
     ledger: Ledger
 
 
@@ -97,7 +104,7 @@ def stand(
         return Standing(Comparison.INCOMPARABLE, everything, champion, reason=str(error))
 
 
-def _rescored(champion: Champion, x: pd.DataFrame, tracking: Tracking) -> Floats:
+def _rescored(champion: Champion, x: pd.DataFrame, tracking: ModelSource) -> Floats:
     try:
         with tempfile.TemporaryDirectory() as folder:
             downloaded = tracking.download(champion.model, Path(folder))
