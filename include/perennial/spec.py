@@ -7,20 +7,15 @@ import datetime as dt
 import enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from include.perennial.cron import firing_offset
 from include.perennial.messages import shown
 from include.perennial.partitions import UTC, Partition, Period
-from include.perennial.spec_fields import Column, Columns, Name, Query, Share, SourcePath, refused
+from include.perennial.spec_fields import Column, Columns, Name, Query, Share, SourcePath, Spec, refused
+from include.perennial.spec_monitor import Monitor
 
 EARLIEST_START, LATEST_START = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
-
-
-class Spec(BaseModel):
-    """Base of every section: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Metric(enum.StrEnum):
@@ -66,7 +61,7 @@ class PythonSource(Spec):
     """``source.py`` in the pipeline folder: ``deliver(partition, folder, **options)`` writes files."""
 
     kind: Literal["python"]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ColumnType(enum.StrEnum):
@@ -149,7 +144,7 @@ class Candidate(Spec):
     estimator: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", description="dotted path of a class, or model.<function>"
     )
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
 class Compare(Spec):
@@ -200,7 +195,7 @@ class Gate(Spec):
     min_rows: int = Field(ge=1)
     min_positives: int = Field(ge=1)
     floors: dict[Metric, float] = Field(min_length=1)
-    ceilings: dict[Metric, float] = {}
+    ceilings: dict[Metric, float] = Field(default_factory=dict)
     first_floors: dict[Metric, float] = Field(
         min_length=1, description="floors of the first model, which has no champion to beat"
     )
@@ -251,6 +246,7 @@ class PipelineSpec(Spec):
     candidates: dict[Name, Candidate] = Field(min_length=1)
     selection_metric: Metric = Metric.LOG_LOSS
     gate: Gate
+    monitor: Monitor = Monitor()
     refit: bool = True
     seed: int = Field(0, ge=0, lt=2**32)
 
@@ -272,6 +268,11 @@ class PipelineSpec(Spec):
         self.data.require_declared(self.gate.compare.cluster, ("gate", "compare", "cluster"))
         if self.gate.slices:
             self.data.require_declared(self.gate.slices.columns, ("gate", "slices", "columns"))
+        return self
+
+    @model_validator(mode="after")
+    def _columns_of_the_monitor_exist(self) -> "PipelineSpec":
+        self.data.require_declared(self.monitor.drift.shown_only, ("monitor", "drift", "shown_only"))
         return self
 
     def _firing_offset(self, at: str) -> dt.timedelta:

@@ -1,13 +1,19 @@
-"""Field types of the spec: names, columns, shares, and the paths and queries a source may use."""
+"""The base of every section of the spec, and its field types: names, columns, shares, paths and queries."""
 
 import re
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from include.perennial.messages import shown
+
+
+class Spec(BaseModel):
+    """Base of every section: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def refused(text: str, at: tuple[str | int, ...] = (), got: str = "", known: Iterable[str] = ()) -> PydanticCustomError:
@@ -19,7 +25,8 @@ def refused(text: str, at: tuple[str | int, ...] = (), got: str = "", known: Ite
     return PydanticCustomError("refused", "{text}", {"text": text, "at": at, "got": got, "known": tuple(known)})
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """``names``, refused if one stands twice."""
     for n, name in enumerate(names):
         if name in names[:n]:
             raise refused(f"names {shown(name)} twice: expected each name once", (n,))
@@ -51,7 +58,7 @@ Name = Annotated[
     Field(description="2 to 48 of a-z, 0-9 and _, beginning with a letter"),
 ]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Columns = Annotated[tuple[Column, ...], Field(min_length=1), AfterValidator(_distinct)]
+Columns = Annotated[tuple[Column, ...], Field(min_length=1), AfterValidator(distinct)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SourcePath = Annotated[str, Field(min_length=1), AfterValidator(_safe_path)]
 Query = Annotated[str, Field(min_length=1), AfterValidator(_bound_to_the_partition)]
