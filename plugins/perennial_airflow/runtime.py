@@ -81,7 +81,8 @@ class AirflowConnections:
             BadInput: the connection does not exist.
         """
         uri = self._get(conn_id).get_uri()
-        return uri.replace("postgres://", "postgresql://", 1)
+        # Airflow says postgres://; SQLAlchemy 2.1 wants the driver that requirements.txt installs.
+        return uri.replace("postgres://", "postgresql+psycopg2://", 1)
 
     def s3(self, conn_id: str | None) -> S3Access:
         """S3 access of ``conn_id``; the settings' own access if it is None."""

@@ -1,0 +1,48 @@
+"""The documentation names only what exists."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedded.config import PROJECT
+from tests.documents import commands_of
+
+PAGES = [
+    PROJECT / "README.md",
+    *sorted((PROJECT / "docs").rglob("*.md")),
+    *PROJECT.glob("include/pipelines/*/README.md"),
+]
+_LINK = re.compile(r"\]\((?!http)([^)#]+)")
+# Run for real elsewhere: `make run` and `make test` by CI, `up` and `down` by test_commands, the backfill by test_loop.
+RUN_ELSEWHERE = ("make ", "airflow backfill create", "eval ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    missing = [target for target in _LINK.findall(page.read_text()) if not (page.parent / target).exists()]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_make_target_exists(page: Path) -> None:
+    for target in set(re.findall(r"`make ([a-z]+)", page.read_text())):
+        done = subprocess.run(["make", "-n", target], cwd=PROJECT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"make {target}: {done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_command_block_holds_only_commands_that_tests_run(page: Path) -> None:
+    assert [line for line in commands_of(page) if not line.startswith(RUN_ELSEWHERE)] == []
+
+
+def test_the_environment_of_the_stack_can_be_evaluated_by_a_shell(tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "PERENNIAL_HOME": str(tmp_path)}
+    script = f'eval "$({sys.executable} -m embedded env)" && echo "$AIRFLOW_HOME"'
+
+    done = subprocess.run(["bash", "-c", script], cwd=PROJECT, env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == str(tmp_path / "airflow")
