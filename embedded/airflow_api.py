@@ -124,9 +124,7 @@ class Airflow:
         """The log text of one task try."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         body = self.call("GET", path, params={"map_index": map_index, "full_content": True})
-        return "\n".join(
-            str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in body["content"]
-        )
+        return "\n".join(_text_of(line) for line in body["content"])
 
     def wait(self, dag_id: str, run_id: str, timeout_s: float = 300) -> dict[str, Any]:
         """Wait until a run has ended.
@@ -154,3 +152,11 @@ class Airflow:
 
 def _is_busy(reply: requests.Response) -> bool:
     return reply.status_code == 503 or (reply.status_code == 500 and "Database error" in reply.text)
+
+
+def _text_of(line: dict[str, Any] | str) -> str:
+    """A structured log line as a person reads it: the event, and what an error said."""
+    if isinstance(line, str):
+        return line
+    errors = [f"{one['exc_type']}: {one['exc_value']}" for one in line.get("error_detail") or ()]
+    return "\n".join([str(line.get("event", line)), *errors])
