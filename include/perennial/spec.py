@@ -16,6 +16,7 @@ from include.perennial.spec_fields import Column, Columns, Name, Query, Share, S
 from include.perennial.spec_monitor import Monitor
 
 EARLIEST_START, LATEST_START = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
+PREDICTION_COLUMNS = ("p", "class", "model_version", "dataset_sha256", "scored_at", "shadow")  # of the prediction log
 
 
 class Metric(enum.StrEnum):
@@ -108,6 +109,9 @@ class DataSection(Spec):
         self._require_type(self.target, "target", ColumnType.BOOLEAN, ColumnType.INTEGER)
         if self.target in self.key:
             raise refused(f"holds the target {shown(self.target)}: a row is named before its label is known", ("key",))
+        if taken := [name for name in (self.time, *self.key) if name in PREDICTION_COLUMNS]:
+            text = f"{shown(taken[0])} is a column of the prediction log: expected another name for the time or a key"
+            raise refused(text, ("columns",))
         return self
 
     def require_declared(self, columns: tuple[str, ...], at: tuple[str, ...]) -> None:
@@ -229,6 +233,12 @@ def _require_range(thresholds: dict[Metric, float], at: str, other_way: frozense
             raise refused(text, (at, metric))
 
 
+class Score(Spec):
+    """How new partitions are scored."""
+
+    shadow: bool = Field(default=False, description="score with the challenger too, beside the champion")
+
+
 class PipelineSpec(Spec):
     """The whole of ``pipeline.yaml``."""
 
@@ -246,6 +256,7 @@ class PipelineSpec(Spec):
     candidates: dict[Name, Candidate] = Field(min_length=1)
     selection_metric: Metric = Metric.LOG_LOSS
     gate: Gate
+    score: Score = Score()
     monitor: Monitor = Monitor()
     refit: bool = True
     seed: int = Field(0, ge=0, lt=2**32)

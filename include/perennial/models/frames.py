@@ -55,6 +55,16 @@ def read(paths: Sequence[Path], data: DataSection) -> Labelled:
     return Labelled(frame, labels.astype(np.int64))
 
 
+def read_features(path: Path, data: DataSection) -> pd.DataFrame:
+    """What a model may see of one published partition: every declared column but the target, labelled or not yet.
+
+    Raises:
+        IntegrityError: the file is damaged or does not hold the declared columns.
+    """
+    declared = schema(data.columns)
+    return to_frame(_table(path, declared).drop_columns([data.target]))
+
+
 def _table(path: Path, declared: pa.Schema) -> pa.Table:
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read()

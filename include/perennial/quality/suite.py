@@ -7,6 +7,7 @@ one that failed; here it is told apart, by ``exception_info``.
 """
 
 import enum
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -102,6 +103,14 @@ class Suite:
             tuple((label, group, item) for label, (group, item) in zip(labels, found, strict=True)), digest(configs)
         )
 
+    def without(self, column: str) -> "Suite":
+        """The expectations that can be asked of a frame without ``column``: none about it, or about the table's shape.
+
+        The digest stays that of the whole suite.
+        """
+        kept = [entry for entry in self.expectations if not _needs(entry[2], column)]
+        return Suite(tuple(kept), self.digest)
+
     def run(self, frame: pd.DataFrame) -> SuiteReport:
         """Check ``frame``, whose index must count from 0.
 
@@ -144,9 +153,20 @@ def _listed(module: ModuleType, group: Group) -> list[Expectation]:
 
 
 def _label(item: Expectation) -> str:
+    columns = _columns(item)
+    return item.expectation_type + (f"({', '.join(columns)})" if columns else "")
+
+
+def _columns(item: Expectation) -> list[str]:
     kwargs = item.configuration.kwargs
-    columns = kwargs.get("column_list") or [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs]
-    return item.expectation_type + (f"({', '.join(map(str, columns))})" if columns else "")
+    named = kwargs.get("column_list") or [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs]
+    return [str(column) for column in named]
+
+
+def _needs(item: Expectation, column: str) -> bool:
+    condition = str(item.configuration.kwargs.get("row_condition") or "")
+    mentioned = re.search(rf"\b{re.escape(column)}\b", condition) is not None
+    return mentioned or column in _columns(item) or item.expectation_type.startswith("expect_table_column")
 
 
 def _unique(labels: list[str]) -> list[str]:

@@ -7,9 +7,15 @@ overtook each other), running this again puts it right.
 import logging
 from dataclasses import dataclass
 
-from include.perennial.contracts import PromotionStatus, Verdict
 from include.perennial.errors import Unavailable
-from include.perennial.stores.ledger import CROWNING_KINDS, Champion, Event, EventKind, Ledger, Refused, Registered
+from include.perennial.stores.ledger import (
+    CONTENDING_KINDS,
+    CROWNING_KINDS,
+    Champion,
+    EventKind,
+    Ledger,
+    challenger,
+)
 from include.perennial.stores.tracking.registry import LEDGER_HEAD_TAG, Registry
 
 CHAMPION_ALIAS = "champion"
@@ -58,30 +64,14 @@ def reconcile(pipeline: str, ledger: Ledger, registry: Registry) -> list[str]:
 
 
 def _wanted(pipeline: str, ledger: Ledger) -> _Wanted:
-    crowning: Event | None = None
-    challenger: str | None = None
-    crowned: set[str] = set()
-    for event in ledger.events(pipeline, CROWNING_KINDS | {EventKind.REGISTERED, EventKind.PROMOTION_REFUSED}):
-        version = str(event.payload["version"])
-        if event.kind in CROWNING_KINDS:
-            crowning = event
-            crowned.add(version)
-        elif event.kind is EventKind.REGISTERED and _challenges(event):
-            challenger = version
-        elif event.kind is EventKind.PROMOTION_REFUSED and version == challenger and _lost(event):
-            challenger = None
-    champion = Champion.of(crowning) if crowning else None
-    return _Wanted(champion, None if challenger in crowned else challenger, frozenset(crowned))
-
-
-def _challenges(event: Event) -> bool:
-    registered = Registered.model_validate(event.payload)
-    return registered.verdict is Verdict.PASSED or registered.forced
-
-
-def _lost(event: Event) -> bool:
-    """Whether the refusal was for good; a version that only met a freeze goes on challenging."""
-    return Refused.model_validate(event.payload).promotion.status is not PromotionStatus.FROZEN
+    events = ledger.events(pipeline, CONTENDING_KINDS)
+    crownings = [event for event in events if event.kind in CROWNING_KINDS]
+    next_in_line = challenger(events)
+    return _Wanted(
+        champion=Champion.of(crownings[-1]) if crownings else None,
+        challenger=next_in_line.version if next_in_line else None,
+        crowned=frozenset(str(event.payload["version"]) for event in crownings),
+    )
 
 
 def _align_champion(

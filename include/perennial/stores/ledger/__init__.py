@@ -2,6 +2,7 @@
 
 ``ledger``    the API: append, find, champion, promote, verify
 ``events``    what an event, a crowning and a champion are
+``reigns``    the champion for a partition, and the challenger
 ``rows``      reading and adding events inside one transaction
 ``chain``     hashes, and what a broken chain looks like
 ``database``  table, append-only triggers, engine and retries, for SQLite and PostgreSQL
@@ -20,8 +21,10 @@ from include.perennial.stores.ledger.events import (
     Registered,
 )
 from include.perennial.stores.ledger.ledger import Ledger
+from include.perennial.stores.ledger.reigns import CONTENDING_KINDS, challenger, champion_for
 
 __all__ = [
+    "CONTENDING_KINDS",
     "CROWNING_KINDS",
     "Anchor",
     "Champion",
@@ -33,4 +36,6 @@ __all__ = [
     "PipelineFrozen",
     "Refused",
     "Registered",
+    "challenger",
+    "champion_for",
 ]

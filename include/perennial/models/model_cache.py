@@ -1,0 +1,108 @@
+"""Verified copies of model files on this machine, so that scoring goes on while MLflow is down.
+
+A model is looked up by its digest and checked against its record in the ledger every time it is loaded, whether
+it comes from MLflow or from here. A copy that was changed is fetched again, never used.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sklearn.pipeline import Pipeline as SklearnPipeline
+
+from include.perennial.contracts import ModelFile
+from include.perennial.digests import digest
+from include.perennial.errors import IntegrityError
+from include.perennial.models import model_file
+from include.perennial.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Download = Callable[[ModelFile, Path], Path]
+KEPT_MODELS = 32
+_INCOMING = ".incoming-"
+_ABANDONED_S = 24 * 3600
+
+
+class ModelCache:
+    """Copies under one folder, shared by all processes of a machine."""
+
+    def __init__(self, folder: Path, download: Download) -> None:
+        """``download`` writes the stored files of a model below a folder, unchecked, and says where they are."""
+        self._folder = folder
+        self._download = download
+
+    @classmethod
+    def open(cls, settings: Settings, download: Download) -> "ModelCache":
+        """The cache under ``settings.home``."""
+        return cls(settings.home / "cache" / "models", download)
+
+    def load(self, model: ModelFile) -> SklearnPipeline:
+        """The model, from its copy here if there is an intact one, else from its store.
+
+        Raises:
+            IntegrityError: the stored files are not those of the record, or hold a type that is not trusted.
+            Unavailable: there is no intact copy here and the store does not answer.
+        """
+        copy = self._folder / _name(model)
+        if not copy.is_dir():
+            return self._fetched(model, copy)
+        try:
+            # Before the files are read: whoever makes room next sees that this copy is in use.
+            os.utime(copy)
+            return model_file.load(copy, model.files, model.trusted_types)
+        except FileNotFoundError:
+            log.info("The copy of model %s was removed meanwhile; fetching it again", copy.name)
+        except IntegrityError as error:
+            log.warning("The copy of model %s is not used: %s Fetching it again", copy.name, error)
+        return self._fetched(model, copy)
+
+    def _fetched(self, model: ModelFile, copy: Path) -> SklearnPipeline:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=self._folder) as scratch:
+            target = Path(scratch, "model")
+            target.mkdir()
+            downloaded = self._download(model, target)
+            # Loaded from where nobody else looks: other processes may be replacing the same copy.
+            loaded = model_file.load(downloaded, model.files, model.trusted_types)
+            _put(downloaded, copy, Path(scratch, "replaced"))
+        self._make_room()
+        return loaded
+
+    def _make_room(self) -> None:
+        copies = [path for path in self._folder.iterdir() if not path.name.startswith(_INCOMING)]
+        oldest = sorted(copies, key=_modified_s)[:-KEPT_MODELS]
+        long_ago_s = time.time() - _ABANDONED_S
+        abandoned = [path for path in self._folder.glob(f"{_INCOMING}*") if _modified_s(path) < long_ago_s]
+        for path in (*oldest, *abandoned):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _name(model: ModelFile) -> str:
+    # One model may be stored twice, with other files around it.
+    return f"{model.model_digest[:24]}-{digest([[file.name, file.sha256] for file in model.files])[:16]}"
+
+
+def _put(folder: Path, copy: Path, replaced: Path) -> None:
+    """Move ``folder`` to ``copy``; what stands there goes to ``replaced``."""
+    with contextlib.suppress(FileNotFoundError):
+        copy.rename(replaced)
+    # Another process that put its copy there in between was as good as this one.
+    try:
+        folder.rename(copy)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _modified_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

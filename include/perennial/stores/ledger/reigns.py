@@ -1,0 +1,68 @@
+"""Who was champion for a partition, and who challenges: derived from events alone, for scoring and for aliases.
+
+Weeks are scored late and out of order, so "champion" must not mean "champion while the task runs". In the time of
+the data a reign begins after the newest partition that this champion, or any before it, has trained on. A model is
+thus never used on what it has seen, and one that came back by a roll-back reigns from then on, not over the weeks
+that others were champion for.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+
+from include.perennial.contracts import PromotionStatus, Verdict
+from include.perennial.stores.ledger.events import (
+    CROWNING_KINDS,
+    Champion,
+    Event,
+    EventKind,
+    Refused,
+    Registered,
+)
+
+CONTENDING_KINDS = CROWNING_KINDS | {EventKind.REGISTERED, EventKind.PROMOTION_REFUSED}
+
+
+def champion_for(events: Iterable[Event], key: str, as_of: dt.datetime | None = None) -> Champion | None:
+    """The champion for partition ``key``; None if there was none yet.
+
+    Args:
+        events: crownings of a pipeline, oldest first; events of other kinds are passed over.
+        as_of: only what was known at that moment counts.
+    """
+    found, newest_seen = None, ""
+    for event in events:
+        if event.kind not in CROWNING_KINDS:
+            continue
+        newest_seen = max(newest_seen, str(event.payload["cutoff"]))
+        if newest_seen >= key or (as_of is not None and event.at_utc > as_of):
+            break
+        found = event
+    return Champion.of(found) if found else None
+
+
+def challenger(events: Iterable[Event]) -> Registered | None:
+    """The newest version that passed the gate, or was forced, and was neither crowned nor refused for good.
+
+    ``events`` are those of ``CONTENDING_KINDS``, oldest first.
+    """
+    found: Registered | None = None
+    crowned: set[str] = set()
+    for event in events:
+        version = str(event.payload["version"])
+        if event.kind in CROWNING_KINDS:
+            crowned.add(version)
+        elif event.kind is EventKind.REGISTERED:
+            found = _challenging(event) or found
+        elif event.kind is EventKind.PROMOTION_REFUSED and found and version == found.version and _lost(event):
+            found = None
+    return None if found is None or found.version in crowned else found
+
+
+def _challenging(event: Event) -> Registered | None:
+    registered = Registered.model_validate(event.payload)
+    return registered if registered.verdict is Verdict.PASSED or registered.forced else None
+
+
+def _lost(event: Event) -> bool:
+    """Whether the refusal was for good; a version that only met a freeze goes on challenging."""
+    return Refused.model_validate(event.payload).promotion.status is not PromotionStatus.FROZEN

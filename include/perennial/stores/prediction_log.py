@@ -1,0 +1,156 @@
+"""The prediction log: what each model said of each row, one Parquet file per partition and model version.
+
+``predictions-log/<pipeline>/<key>/v<version>.parquet`` in the object store has the time and key columns of the rows,
+and beside them:
+
+==================  ================================================================================
+``p``               probability of class 1
+``class``           1 where ``p`` is at least one half, else 0
+``model_version``   MLflow's version, as text
+``dataset_sha256``  of the partition's bytes that were scored
+``scored_at``       UTC moment, the same for all rows of a file
+``shadow``          True for a challenger, whose predictions nobody acted on
+==================  ================================================================================
+
+Writing what the log holds already changes nothing. A partition that came again with other bytes is scored again,
+and its file replaced: the model and both versions of the data are kept elsewhere, so the older one can be made again.
+"""
+
+import datetime as dt
+import io
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.perennial.contracts import FileRecord
+from include.perennial.digests import bytes_sha256
+from include.perennial.errors import IntegrityError
+from include.perennial.gate.evidence import Floats
+from include.perennial.gate.metrics import DECISION_THRESHOLD
+from include.perennial.messages import first_line
+from include.perennial.partitions import UTC
+from include.perennial.spec import PREDICTION_COLUMNS, ColumnType
+from include.perennial.stores.objects import ObjectStore
+from include.perennial.tables import from_frame, write_parquet
+
+_ROOT = "predictions-log"
+_PREFIX, _SUFFIX = "v", ".parquet"
+_SCORED_AT = pa.timestamp("us", "UTC")
+_PER_FILE = ["model_version", "dataset_sha256", "scored_at", "shadow"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What predictions are of: a partition by content, the version that made them, and whether anybody acts on them."""
+
+    pipeline: str
+    key: str
+    dataset_sha256: str
+    version: str
+    shadow: bool
+
+
+@dataclass(frozen=True)
+class LoggedFile:
+    """One file of the log; ``mean_p`` is the mean probability of its ``rows``."""
+
+    source: Source
+    scored_at: dt.datetime
+    rows: int
+    mean_p: float
+    file: FileRecord
+
+
+class PredictionLog:
+    """The prediction log in ``store``. Every method raises ``Unavailable`` if the store does not answer."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def write(
+        self, source: Source, rows: pd.DataFrame, columns: Mapping[str, ColumnType], p: Floats, at: dt.datetime
+    ) -> LoggedFile:
+        """Log probabilities ``p``, shape ``(n,)``, of ``rows``, which have the time and key columns ``columns``."""
+        own = _own_columns(source, p, at)
+        table = from_frame(rows[list(columns)], columns, f"predictions of partition {source.key}")
+        for name in PREDICTION_COLUMNS:
+            table = table.append_column(name, own[name])
+        with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
+            path = Path(folder, "predictions.parquet")
+            write_parquet(table, path)
+            record = self._store.put_file(_object_key(source.pipeline, source.key, source.version), path)
+        return LoggedFile(source, at, table.num_rows, float(np.mean(p)), record)
+
+    def find(self, source: Source) -> LoggedFile | None:
+        """The file that holds exactly the predictions of ``source``; None if it is missing or about something else.
+
+        Raises:
+            IntegrityError: the file is damaged.
+        """
+        key = _object_key(source.pipeline, source.key, source.version)
+        if not self._store.exists(key):
+            return None
+        data = self._store.get_bytes(key)
+        frame = _read(data, key, ["p", *_PER_FILE])
+        first = frame.iloc[0]
+        if (first["dataset_sha256"], bool(first["shadow"])) != (source.dataset_sha256, source.shadow):
+            return None
+        record = FileRecord(name=key, sha256=bytes_sha256(data), n_bytes=len(data))
+        return LoggedFile(source, first["scored_at"].to_pydatetime(), len(frame), float(frame["p"].mean()), record)
+
+    def read(self, pipeline: str, key: str) -> pd.DataFrame:
+        """All predictions of a partition, files in order of the model version; no rows if there are none.
+
+        Time and key columns come first, then those of the log.
+
+        Raises:
+            IntegrityError: a file is damaged.
+        """
+        names = sorted(self._store.list(f"{_ROOT}/{pipeline}/{key}/"), key=lambda name: (len(name), name))
+        frames = [_read(self._store.get_bytes(name), name) for name in names]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+
+    def served(self, pipeline: str, key: str) -> pd.DataFrame:
+        """The predictions of a partition that count: of the champion it was scored with last; no rows if of none."""
+        frame = self.read(pipeline, key)
+        acted_on = frame[~frame["shadow"].astype(bool)]
+        return acted_on[acted_on["scored_at"] == acted_on["scored_at"].max()].reset_index(drop=True)
+
+
+def _object_key(pipeline: str, key: str, version: str) -> str:
+    return f"{_ROOT}/{pipeline}/{key}/{_PREFIX}{version}{_SUFFIX}"
+
+
+def _own_columns(source: Source, p: Floats, at: dt.datetime) -> dict[str, pa.Array]:
+    n = len(p)
+    return {
+        "p": pa.array(p, pa.float64()),
+        "class": pa.array(np.asarray(p) >= DECISION_THRESHOLD).cast(pa.int8()),
+        "model_version": pa.repeat(pa.scalar(source.version), n),
+        "dataset_sha256": pa.repeat(pa.scalar(source.dataset_sha256), n),
+        "scored_at": pa.repeat(pa.scalar(at.astimezone(UTC), _SCORED_AT), n),
+        "shadow": pa.repeat(pa.scalar(source.shadow), n),
+    }
+
+
+def _read(data: bytes, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+    try:
+        table = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read(columns)
+        missing = {"p", *_PER_FILE} - set(table.column_names)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(name, first_line(error)) from error
+    if missing or not table.num_rows:
+        raise _damaged(name, f"it lacks {', '.join(sorted(missing)) or 'rows'}")
+    return table.to_pandas()
+
+
+def _damaged(name: str, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"Predictions {name} cannot be read: {why}. Remove that object and score the partition again."
+    )
