@@ -18,9 +18,9 @@ class Outcome(enum.StrEnum):
 class Suppression(enum.StrEnum):
     """Why a violation does not become a retrain."""
 
-    CHAMPION_CHANGED = "champion_changed"
-    OWN_EFFECT = "own_effect"
     BACKFILLED_NOT_LATEST = "backfilled_not_latest"
+    OWN_EFFECT = "own_effect"
+    CHAMPION_CHANGED = "champion_changed"
     NOT_PERSISTENT = "not_persistent"
     FROZEN = "frozen"
     IN_FLIGHT = "in_flight"

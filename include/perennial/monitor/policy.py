@@ -160,12 +160,12 @@ def _signal_words(signal: Signal) -> str:
 
 _Rule = tuple[Suppression, Callable[[_Case, Trigger], bool], Callable[[_Case], str]]
 
-# In this order: first whether the evidence is about this champion and this moment, then whether a retrain may run.
+# In this order: first whether the evidence is about this moment and this champion, then whether a retrain may run.
 _RULES: tuple[_Rule, ...] = (
     (
-        Suppression.CHAMPION_CHANGED,
-        _Case.champion_changed,
-        lambda case: "The champion has changed since: this says nothing about the one in place.",
+        Suppression.BACKFILLED_NOT_LATEST,
+        _Case.not_latest,
+        lambda case: f"Only the latest may ask, and {case.state.newest_key} has been published.",
     ),
     (
         Suppression.OWN_EFFECT,
@@ -173,9 +173,9 @@ _RULES: tuple[_Rule, ...] = (
         lambda case: f"The champion has trained on partitions up to {case.state.champion_cutoff}, this one included.",
     ),
     (
-        Suppression.BACKFILLED_NOT_LATEST,
-        _Case.not_latest,
-        lambda case: f"Only the latest may ask, and {case.state.newest_key} has been published.",
+        Suppression.CHAMPION_CHANGED,
+        _Case.champion_changed,
+        lambda case: "The champion has changed since: this says nothing about the one in place.",
     ),
     (
         Suppression.NOT_PERSISTENT,
