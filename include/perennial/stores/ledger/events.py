@@ -26,6 +26,8 @@ class EventKind(enum.StrEnum):
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
     ALIAS_REPAIRED = "alias_repaired"
+    MEASURED = "measured"
+    TRIGGER_NOT_NEEDED = "trigger_not_needed"
     TRIGGER_ASKED = "trigger_asked"
     TRIGGER_SUPPRESSED = "trigger_suppressed"
 
