@@ -39,6 +39,11 @@ def partitions_asset(spec: PipelineSpec) -> Asset:
     return Asset(f"{spec.name}_partitions", uri=f"perennial://{spec.name}/partitions")
 
 
+def predictions_asset(spec: PipelineSpec) -> Asset:
+    """The prediction log of a pipeline; score updates it with the partition key."""
+    return Asset(f"{spec.name}_predictions", uri=f"perennial://{spec.name}/predictions")
+
+
 def champion_asset(spec: PipelineSpec) -> Asset:
     """The serving model of a pipeline; train updates it when a promotion succeeds."""
     return Asset(f"{spec.name}_champion", uri=f"perennial://{spec.name}/champion")

@@ -9,6 +9,7 @@ import include.perennial.steps.judge
 import include.perennial.steps.plan
 import include.perennial.steps.promote
 import include.perennial.steps.register
+import include.perennial.steps.score
 import include.perennial.steps.snapshot
 import include.perennial.steps.validate
 import include.perennial.steps.version  # noqa: F401 - imported for its effect on the fork server

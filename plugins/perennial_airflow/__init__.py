@@ -1,7 +1,7 @@
 """Airflow's side of Perennial: thin operators that read the context, call ``include`` and return small JSON.
 
 ``runtime``    one run's context -> partition key, trigger, settings, errors
-``operators``  one module per DAG: ``ingest`` and ``train``
+``operators``  one module per DAG: ``ingest``, ``train`` and ``score``
 ``links``      buttons in the task view
 ``documents``  serves data docs behind Airflow's login
 """

@@ -27,6 +27,8 @@ dags = {
         "undescribed": [k for k, p in dag.params.items() if not dag.params.get_param(k).description],
         "max_active_runs": dag.max_active_runs,
         "catchup": dag.catchup,
+        "reads": getattr(getattr(dag.timetable, "asset_condition", None), "name", None),
+        "writes": sorted({asset.name for task in dag.tasks for asset in task.outlets}),
     }
     for dag in bag.dags.values()
 }
@@ -48,6 +50,7 @@ def parse(base: Path, dags: Path, pipelines: Path) -> Parsed:
     env = environment(open_stack(base / "home")) | {
         "PERENNIAL_PIPELINES": str(pipelines),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "PYTHONPATH": f"{PROJECT}:{dags}",  # the DAG processor puts the folder there itself
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite://",
     }
     command = [sys.executable, "-c", PARSE, str(dags), json.dumps(HEAVY)]
@@ -69,7 +72,7 @@ def test_the_shipped_dags_parse_without_errors(shipped: Parsed) -> None:
 def test_every_pipeline_folder_has_its_dags(shipped: Parsed) -> None:
     folders = [path.parent.name for path in (PROJECT / "include" / "pipelines").glob("*/pipeline.yaml")]
 
-    assert sorted(shipped.dags) == sorted(f"{name}.{step}" for name in folders for step in ("ingest", "train"))
+    assert sorted(shipped.dags) == sorted(f"{name}.{step}" for name in folders for step in ("ingest", "train", "score"))
 
 
 def test_parsing_imports_nothing_heavy(shipped: Parsed) -> None:
@@ -88,6 +91,16 @@ def test_every_dag_uses_the_shared_default_arguments(shipped: Parsed) -> None:
         assert dag["catchup"] is False, dag_id
 
 
+def test_a_new_partition_is_scored_and_announced_as_predictions(shipped: Parsed) -> None:
+    score = shipped.dags["flight_delays.score"]
+
+    assert (score["tasks"], score["reads"], score["writes"]) == (
+        ["score"],
+        "flight_delays_partitions",
+        ["flight_delays_predictions"],
+    )
+
+
 def test_training_runs_of_a_pipeline_wait_for_each_other(shipped: Parsed) -> None:
     assert shipped.dags["flight_delays.train"]["max_active_runs"] == 1
 
@@ -103,7 +116,7 @@ def test_a_broken_folder_is_an_import_error_of_its_own_and_the_others_stay(tmp_p
 
     parsed = parse(tmp_path, dags, pipelines)
 
-    assert sorted(parsed.dags) == ["flight_delays.ingest", "flight_delays.train"]
+    assert sorted(parsed.dags) == ["flight_delays.ingest", "flight_delays.score", "flight_delays.train"]
     [(file, message)] = parsed.errors.items()
     assert file.endswith("broken.py")
     assert "pipeline.yaml:" in message

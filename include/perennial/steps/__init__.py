@@ -8,6 +8,7 @@
 ``judge``      picks the winner and puts it through the gate against the champion
 ``register``   makes what passed a model version, exactly once
 ``promote``    makes it champion, in one guarded transaction
+``score``      predicts a new partition with the champion of its time
 
 Each step takes and returns the small frozen contracts of ``contracts`` and may be repeated:
 the same input finds what exists.

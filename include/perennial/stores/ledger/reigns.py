@@ -6,7 +6,6 @@ thus never used on what it has seen, and one that came back by a roll-back reign
 that others were champion for.
 """
 
-import datetime as dt
 from collections.abc import Iterable
 
 from include.perennial.contracts import PromotionStatus, Verdict
@@ -22,19 +21,17 @@ from include.perennial.stores.ledger.events import (
 CONTENDING_KINDS = CROWNING_KINDS | {EventKind.REGISTERED, EventKind.PROMOTION_REFUSED}
 
 
-def champion_for(events: Iterable[Event], key: str, as_of: dt.datetime | None = None) -> Champion | None:
+def champion_for(events: Iterable[Event], key: str) -> Champion | None:
     """The champion for partition ``key``; None if there was none yet.
 
-    Args:
-        events: crownings of a pipeline, oldest first; events of other kinds are passed over.
-        as_of: only what was known at that moment counts.
+    ``events`` of a pipeline are given oldest first; only crownings count.
     """
     found, newest_seen = None, ""
     for event in events:
         if event.kind not in CROWNING_KINDS:
             continue
         newest_seen = max(newest_seen, str(event.payload["cutoff"]))
-        if newest_seen >= key or (as_of is not None and event.at_utc > as_of):
+        if newest_seen >= key:
             break
         found = event
     return Champion.of(found) if found else None

@@ -1,0 +1,46 @@
+"""What came of scoring a partition."""
+
+import datetime as dt
+import enum
+
+from include.perennial.contracts import Contract, FileRecord
+
+
+class ScoreVerdict(enum.StrEnum):
+    """How the scoring of a partition ended."""
+
+    SCORED = "scored"
+    ALREADY_SCORED = "already_scored"
+    NO_CHAMPION = "no_champion"
+
+
+class ScoredBy(Contract):
+    """One file of the prediction log; ``version`` is MLflow's, ``cutoff`` the newest partition the model has seen."""
+
+    version: str
+    cutoff: str
+    rows: int
+    mean_p: float
+    scored_at: dt.datetime
+    file: FileRecord
+
+    def __str__(self) -> str:
+        return f"version {self.version} (trained up to {self.cutoff}): {self.rows:,} rows, mean p {self.mean_p:.3f}."
+
+
+class Scored(Contract):
+    """A scored partition, or why there is nothing to score it with.
+
+    ``rows_refused`` are rows of the partition that the expectations of today refuse. ``shadow_problem`` says why a
+    challenger could not score: that never stops the champion.
+    """
+
+    pipeline: str
+    key: str
+    verdict: ScoreVerdict
+    sentence: str
+    dataset_sha256: str
+    rows_refused: int = 0
+    champion: ScoredBy | None = None
+    shadow: ScoredBy | None = None
+    shadow_problem: str | None = None
