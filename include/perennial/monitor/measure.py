@@ -1,0 +1,192 @@
+"""Measure one scored partition against its champion's calibration. Pure: arrays in, numbers out."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from include.perennial.gate.evidence import Floats, Integers
+from include.perennial.gate.metrics import are_probabilities
+from include.perennial.gate.metrics import measure as metric_value
+from include.perennial.models.metrics import measure_all
+from include.perennial.monitor import performance
+from include.perennial.monitor.calibration import Calibration
+from include.perennial.monitor.measurement import (
+    EstimatedPerformance,
+    LabelStatus,
+    MaturedPerformance,
+    Measurement,
+    MeasurementStatus,
+    Signal,
+    SignalKind,
+)
+from include.perennial.monitor.reference import sample_rows
+from include.perennial.monitor.signals import signal_values
+from include.perennial.monitor.thresholds import Limit
+from include.perennial.spec import PipelineSpec
+
+
+@dataclass(frozen=True)
+class ChampionFacts:
+    """Who scored the partition. ``holdout_value`` is the compared metric as its decision records it, if it does."""
+
+    version: str
+    seq: int
+    cutoff: str
+    holdout_value: float | None = None
+
+
+@dataclass(frozen=True)
+class ScoredPartition:
+    """All rows of a partition with the champion's predictions of them, in one order.
+
+    ``x`` holds the declared columns but the target, ``p`` (shape ``(n,)``) the predictions; ``y`` (0 or 1) is None
+    until labels have matured, and then ``labels`` says why.
+    """
+
+    key: str
+    dataset_sha256: str
+    x: pd.DataFrame
+    p: Floats
+    y: Integers | None = None
+    labels: LabelStatus = LabelStatus.WAITING
+
+
+def measure(
+    spec: PipelineSpec, champion: ChampionFacts, calibration: Calibration, partition: ScoredPartition
+) -> Measurement:
+    """Everything that can be said of the partition; the same input gives the same measurement.
+
+    A partition with fewer rows than ``monitor.drift.min_rows`` has no signals: its differences would be chance.
+
+    Raises:
+        ValueError: lengths differ, or a prediction is not a number in [0, 1].
+    """
+    _refuse(partition)
+    rows = len(partition.p)
+    facts = Measurement(
+        pipeline=spec.name,
+        key=partition.key,
+        status=MeasurementStatus.MEASURED,
+        sentence="",
+        champion_version=champion.version,
+        champion_seq=champion.seq,
+        champion_cutoff=champion.cutoff,
+        dataset_sha256=partition.dataset_sha256,
+        rows=rows,
+        calibration_sha256=calibration.sha256,
+        labels=partition.labels,
+    )
+    smallest = spec.monitor.drift.min_rows
+    if rows < smallest:
+        sentence = f"Partition {partition.key} has {rows:,} rows: {smallest:,} are needed to measure anything."
+        return facts.model_copy(update={"status": MeasurementStatus.TOO_FEW_ROWS, "sentence": sentence})
+    chosen = sample_rows(spec, partition.key, rows)
+    labels, matured = _matured(spec, champion, calibration, partition)
+    estimated = performance.estimate(calibration.knots_p, calibration.knots_rate, partition.p)
+    measured = facts.model_copy(
+        update={
+            "sample_rows": len(chosen),
+            "signals": _signals(calibration, partition, chosen),
+            "labels": labels,
+            "matured": matured,
+            "estimated": _reconciled(estimated, matured),
+        }
+    )
+    return measured.model_copy(update={"sentence": sentence_of(measured)})
+
+
+def sentence_of(measurement: Measurement) -> str:
+    """What a person should know first: how many signals are over, which, and how the model does."""
+    over = measurement.violations
+    listed = ", ".join(f"{signal.label} {signal.value:.3f} > {signal.threshold:.3f}" for signal in over[:5])
+    more = f" and {len(over) - 5} more" if len(over) > 5 else ""
+    drift = f"{len(over)} signals over their thresholds: {listed}{more}" if over else "no signal over its threshold"
+    return f"{measurement.key} under version {measurement.champion_version}: {drift}; {_performance_of(measurement)}."
+
+
+def _performance_of(measurement: Measurement) -> str:
+    matured = measurement.matured
+    if matured is None:
+        return f"labels: {measurement.labels.value.replace('_', ' ')}"
+    low, high = matured.expected_interval
+    standing = "worse than" if matured.is_worse else "within"
+    return f"{matured.metric} {matured.value:.3f}, {standing} the expected {low:.3f} to {high:.3f}"
+
+
+def _refuse(partition: ScoredPartition) -> None:
+    lengths = {len(partition.x), len(partition.p), len(partition.p if partition.y is None else partition.y)}
+    if len(lengths) > 1:
+        raise ValueError(f"Rows, predictions and labels of {partition.key} differ in number: got {sorted(lengths)}.")
+    if len(partition.p) and not are_probabilities(partition.p):
+        raise ValueError(f"Predictions of {partition.key} are not all numbers in [0, 1].")
+
+
+def _signals(calibration: Calibration, partition: ScoredPartition, chosen: Integers) -> tuple[Signal, ...]:
+    x, y = partition.x.iloc[chosen], None if partition.y is None else partition.y[chosen]
+    block = calibration.count(x, partition.p[chosen], y)
+    columns = [column.cells for column in calibration.columns]
+    values = signal_values(columns, calibration.predictions.cells, calibration.importance, block, calibration.counts)
+    found = {name: float(value[0]) for name, value in values.items()}
+    found[SignalKind.VOLUME, ""] = abs(math.log(len(partition.p) / calibration.usual_rows))
+    # A smaller sample than those of the window scatters more by chance.
+    wider = math.sqrt(max(1.0, calibration.sample_rows / len(chosen)))
+    return tuple(
+        _signal(limit, found[limit.kind, limit.name], 1.0 if limit.kind is SignalKind.VOLUME else wider, x)
+        for limit in calibration.limits
+        if (limit.kind, limit.name) in found
+    )
+
+
+def _signal(limit: Limit, value: float, wider: float, x: pd.DataFrame) -> Signal:
+    return Signal(
+        kind=limit.kind,
+        name=limit.name,
+        value=value,
+        threshold=limit.threshold * wider,
+        importance=limit.importance,
+        counts=limit.counts,
+        note=_note(limit, x),
+    )
+
+
+def _note(limit: Limit, x: pd.DataFrame) -> str:
+    if not limit.name:
+        return ""
+    if limit.name not in x:
+        return "column is gone"
+    values = x[limit.name]
+    if values.isna().all():
+        return "no values"
+    return "constant" if values.nunique(dropna=False) == 1 else ""
+
+
+def _matured(
+    spec: PipelineSpec, champion: ChampionFacts, calibration: Calibration, partition: ScoredPartition
+) -> tuple[LabelStatus, MaturedPerformance | None]:
+    y, p, metric = partition.y, partition.p, calibration.metric
+    if y is None:
+        return partition.labels, None
+    if len(y) < spec.monitor.performance.min_rows:
+        return LabelStatus.TOO_FEW, None
+    value = metric_value(metric, y, p)
+    if not math.isfinite(value) or len(np.unique(y)) < 2:
+        return LabelStatus.ONE_CLASS, None
+    return LabelStatus.MATURED, MaturedPerformance(
+        metric=metric,
+        rows=len(y),
+        value=value,
+        interval=performance.interval(spec, partition.x, y, p),
+        expected=calibration.expected,
+        expected_interval=calibration.expected_interval,
+        holdout_value=champion.holdout_value,
+        metrics=measure_all(y, p, calibration.training_rate),
+        slices=performance.slice_values(spec, partition.x, y, p),
+    )
+
+
+def _reconciled(estimated: EstimatedPerformance, matured: MaturedPerformance | None) -> EstimatedPerformance:
+    if matured is None or matured.metric not in estimated.metrics:
+        return estimated
+    return estimated.model_copy(update={"error": matured.value - estimated.metrics[matured.metric]})
