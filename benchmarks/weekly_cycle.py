@@ -1,6 +1,6 @@
 """A weekly cycle under the running scheduler against one cold script, and a backfill against a warm loop.
 
-    python -m benchmarks.weekly_cycle [--repeats 5] [--weeks 12]
+    python -m benchmarks.weekly_cycle [--repeats 5] [--weeks 12] [--only weekly|backfill]
 
 Both sides do the same job with the same library code on the same weeks, in turns, in one run:
 fetch, validate and version one week, fit the example's three candidates, evaluate, gate, register, promote.
@@ -16,8 +16,8 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from embedded import processes
@@ -181,26 +181,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--weeks", type=int, default=12)
+    parser.add_argument("--only", choices=["weekly", "backfill"])
     options = parser.parse_args()
     base = default_home() / "bench"
     shutil.rmtree(base, ignore_errors=True)
-    report: dict[str, Any] = {}
-    for name, run in (
-        ("weekly", lambda a, b: weekly(a, b, options.repeats)),
-        ("backfill", lambda a, b: backfill(a, b, options.weeks)),
-    ):
+    parts: dict[str, Callable[[Stack, Stack], None]] = {
+        "weekly": lambda scheduled, plain: show(weekly(scheduled, plain, options.repeats)),
+        "backfill": lambda scheduled, plain: show_backfill(backfill(scheduled, plain, options.weeks), options.weeks),
+    }
+    for name in [options.only] if options.only else parts:
         scheduled, plain = open_stack(base / name / "scheduler"), open_stack(base / name / "script")
         try:
             only_mlflow(plain)
-            report[name] = run(scheduled, plain)
+            parts[name](scheduled, plain)
         finally:
             processes.stop(scheduled)
             processes.stop(plain)
-    show(report["weekly"])
-    loop = report["backfill"]
-    print(f"\n{options.weeks}-week backfill: warm loop {loop['script']:.1f} s, scheduler {loop['scheduler']:.1f} s, "
-          f"ratio {loop['scheduler'] / loop['script']:.2f}")  # fmt: skip
-    Path(base / "report.json").write_text(json.dumps(report, indent=2))
+
+
+def show_backfill(seconds: dict[str, float], weeks: int) -> None:
+    """Both sides and their ratio."""
+    ratio = seconds["scheduler"] / seconds["script"]
+    print(f"\n{weeks}-week backfill: warm loop {seconds['script']:.1f} s, scheduler {seconds['scheduler']:.1f} s, "
+          f"ratio {ratio:.2f}")  # fmt: skip
 
 
 if __name__ == "__main__":
