@@ -48,6 +48,10 @@ class Airflow:
             raise ApiError(reply.status_code, reply.text[:2000])
         return reply.json() if reply.content else None
 
+    def get(self, address: str) -> requests.Response:
+        """A page outside the API, as the logged-in user."""
+        return self._session.get(address, timeout=30)
+
     def wait_for_dag(self, dag_id: str, timeout_s: float = 60) -> None:
         """Wait until the DAG processor has published ``dag_id``.
 

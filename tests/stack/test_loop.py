@@ -57,6 +57,20 @@ def test_ingesting_the_same_week_again_changes_nothing(live: Live) -> None:
     assert live.data.partitions(PIPELINE)[WEEKS[0]].sha256 == version.sha256
 
 
+def test_the_data_docs_button_opens_a_sandboxed_report(live: Live) -> None:
+    dag_id = f"{PIPELINE}.ingest"
+    run = next(run for run in live.airflow.runs(dag_id) if run["partition_key"] == WEEKS[0])
+
+    links = live.airflow.call("GET", f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}/taskInstances/validate/links")
+    address = links["extra_links"]["Data docs"]
+    reply = live.airflow.get(address)
+
+    assert address.startswith(live.stack.airflow_url)
+    assert reply.status_code == 200
+    assert reply.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert WEEKS[0] in reply.text
+
+
 @pytest.mark.parametrize(
     ("conf", "told"),
     [
