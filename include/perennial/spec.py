@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from include.perennial.cron import firing_offset
 from include.perennial.messages import shown
 from include.perennial.partitions import UTC, Partition, Period
+from include.perennial.spec_alerts import Alerts
 from include.perennial.spec_fields import Column, Columns, Name, Query, Share, SourcePath, Spec, refused
 from include.perennial.spec_monitor import Monitor
 
@@ -258,6 +259,7 @@ class PipelineSpec(Spec):
     gate: Gate
     score: Score = Score()
     monitor: Monitor = Monitor()
+    alerts: Alerts = Alerts()
     refit: bool = True
     seed: int = Field(0, ge=0, lt=2**32)
 

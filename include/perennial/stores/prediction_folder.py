@@ -1,0 +1,8 @@
+"""Where the prediction log keeps a partition. Apart from the log itself, so that waiting for it imports no pandas."""
+
+_ROOT = "predictions-log"
+
+
+def predictions_of(pipeline: str, key: str) -> str:
+    """Prefix of the files of partition ``key`` in the object store."""
+    return f"{_ROOT}/{pipeline}/{key}/"
