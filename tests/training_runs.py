@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from include.perennial.contracts import PartitionRef, TrainingPlan, TrainingRequest, Trigger, Validated
+from include.perennial.contracts import (
+    PartitionRef,
+    PartitionVersion,
+    TrainingPlan,
+    TrainingRequest,
+    Trigger,
+    Validated,
+)
 from include.perennial.digests import digest, file_sha256
 from include.perennial.partitions import Partition, Period
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
@@ -138,29 +145,39 @@ def publish_weeks(root: Path, pipeline: Pipeline, weeks: int) -> Data:
     registry = DataRegistry.open(Settings.from_env({"PERENNIAL_HOME": str(root / "home")}))
     refs = []
     for n in range(weeks):
-        path = root / f"{n}.parquet"
-        write_parquet(from_frame(toy_frame(n), pipeline.spec.data.columns, path.name), path)
-        registry.publish(_validated(FIRST.shift(n).key, path), path)
-        refs.append(PartitionRef(key=FIRST.shift(n).key, sha256=file_sha256(path), rows=ROWS))
+        version = publish_frame(root, pipeline, registry, FIRST.shift(n).key, toy_frame(n))
+        refs.append(PartitionRef(key=version.key, sha256=version.sha256, rows=ROWS))
     return Data(registry, registry.head(), tuple(refs))
 
 
-def _validated(key: str, path: Path) -> Validated:
-    return Validated(
+def publish_frame(
+    root: Path,
+    pipeline: Pipeline,
+    registry: DataRegistry,
+    key: str,
+    frame: pd.DataFrame,
+    *,
+    suite_digest: str = "suite",
+) -> PartitionVersion:
+    """Publish ``frame`` as partition ``key``, as if the suite of ``suite_digest`` had passed it."""
+    path = root / f"{key}.parquet"
+    write_parquet(from_frame(frame, pipeline.spec.data.columns, path.name), path)
+    validated = Validated(
         pipeline="toy",
         key=key,
         snapshot_digest="snapshot",
         object_key=f"validated/toy/{key}.parquet",
         sha256=file_sha256(path),
         n_bytes=path.stat().st_size,
-        rows=ROWS,
+        rows=len(frame),
         rows_quarantined=0,
         quarantine_key=None,
         quarantine_reasons={},
         docs_key=None,
-        suite_digest="suite",
+        suite_digest=suite_digest,
         columns={},
     )
+    return registry.publish(validated, path)
 
 
 def make_plan(

@@ -42,7 +42,6 @@ from include.perennial.tables import from_frame, write_parquet
 _ROOT = "predictions-log"
 _PREFIX, _SUFFIX = "v", ".parquet"
 _SCORED_AT = pa.timestamp("us", "UTC")
-_PER_FILE = ["model_version", "dataset_sha256", "scored_at", "shadow"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class PredictionLog:
         if not self._store.exists(key):
             return None
         data = self._store.get_bytes(key)
-        frame = _read(data, key, ["p", *_PER_FILE])
+        frame = _read(data, key)
         first = frame.iloc[0]
         if (first["dataset_sha256"], bool(first["shadow"])) != (source.dataset_sha256, source.shadow):
             return None
@@ -139,10 +138,10 @@ def _own_columns(source: Source, p: Floats, at: dt.datetime) -> dict[str, pa.Arr
     }
 
 
-def _read(data: bytes, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+def _read(data: bytes, name: str) -> pd.DataFrame:
     try:
-        table = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read(columns)
-        missing = {"p", *_PER_FILE} - set(table.column_names)
+        table = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read()
+        missing = set(PREDICTION_COLUMNS) - set(table.column_names)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(name, first_line(error)) from error
     if missing or not table.num_rows:

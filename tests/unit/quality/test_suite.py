@@ -10,6 +10,7 @@ import great_expectations.expectations as gxe
 import pandas as pd
 import pytest
 from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.row_conditions import Column
 
 from include.perennial.quality.suite import Group, Suite, SuiteReport
 
@@ -144,3 +145,24 @@ def test_a_run_is_silent_and_leaves_nothing_behind(
     assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
     assert [r.getMessage() for r in caplog.records] == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_column_only_expectations_that_need_it_are_left_out() -> None:
+    kept = [
+        gxe.ExpectColumnValuesToBeInSet(column="c", value_set=["a", "x", "y"]),
+        gxe.ExpectColumnValuesToBeBetween(column="b", max_value=9, row_condition=Column("c") == "x"),
+        gxe.ExpectTableRowCountToBeBetween(min_value=1),
+    ]
+    left_out = [
+        gxe.ExpectColumnMeanToBeBetween(column="a", max_value=9),
+        gxe.ExpectColumnPairValuesToBeEqual(column_A="b", column_B="a"),
+        gxe.ExpectCompoundColumnsToBeUnique(column_list=["c", "a"]),
+        gxe.ExpectColumnValuesToNotBeNull(column="b", row_condition=(Column("a") == 1) & (Column("d") == 0)),
+        gxe.ExpectTableColumnCountToEqual(value=4),
+    ]
+    suite = suite_of([*left_out, *kept], [])
+
+    fewer = suite.without("a")
+
+    assert [item for _, _, item in fewer.expectations] == kept
+    assert fewer.digest == suite.digest
