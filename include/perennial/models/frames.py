@@ -65,6 +65,17 @@ def read_features(path: Path, data: DataSection) -> pd.DataFrame:
     return to_frame(_table(path, declared).drop_columns([data.target]))
 
 
+def read_with_gaps(path: Path, data: DataSection) -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
+    """One published partition whose labels may not have come: ``x`` as in ``Labelled``, and ``y`` with NaN for a gap.
+
+    Raises:
+        IntegrityError: the file is damaged or does not hold the declared columns.
+    """
+    frame = to_frame(_table(path, schema(data.columns)))
+    target = frame.pop(data.target)
+    return frame, pd.to_numeric(target, errors="coerce").to_numpy(dtype=float)
+
+
 def _table(path: Path, declared: pa.Schema) -> pa.Table:
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read()

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from include.perennial.contracts import Contract, Decision, Trigger
 from include.perennial.digests import digest
-from include.perennial.errors import Unavailable
+from include.perennial.errors import IntegrityError, Unavailable
 from include.perennial.monitor.decision import Outcome, PolicyState, TriggerDecision
 from include.perennial.monitor.measurement import Measurement
 from include.perennial.monitor.policy import decide
 from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
+from include.perennial.steps.readiness import PUBLISHING_KINDS
 from include.perennial.stores.ledger import Champion, Event, EventKind, Ledger
 
 # As long as a training run may take (see the train DAG); a question that got no answer blocks no longer than that.
@@ -47,10 +48,23 @@ def measurement_digest(measurement: Measurement) -> str:
     return digest(measurement.model_dump(mode="json"))[:16]
 
 
-def record_measurement(measurement: Measurement, ledger: Ledger, actor: str) -> None:
-    """Add ``measurement`` to the history of its pipeline; the same numbers again change nothing."""
+def record_measurement(measurement: Measurement, ledger: Ledger, actor: str) -> str:
+    """Add ``measurement`` to the history of its pipeline and return its key there; the same again changes nothing."""
     key = f"{measurement.key}/{measurement.champion_seq}/{measurement_digest(measurement)}"
     ledger.append(measurement.pipeline, EventKind.MEASURED, key, measurement.model_dump(mode="json"), actor)
+    return key
+
+
+def recorded_measurement(pipeline: str, key: str, ledger: Ledger) -> Measurement:
+    """The measurement that ``record_measurement`` has put under ``key``.
+
+    Raises:
+        IntegrityError: there is none.
+    """
+    event = ledger.find(pipeline, EventKind.MEASURED, key)
+    if event is None:
+        raise IntegrityError(f"The ledger has no measurement {key!r} of {pipeline}: measure the partition again.")
+    return Measurement.model_validate(event.payload)
 
 
 def decide_partition(
@@ -154,7 +168,7 @@ class _Case:
 
     def _published(self) -> dict[str, str]:
         """Newest digest of each partition in the data registry, by key."""
-        events = self.ledger.events(self.name, [EventKind.PARTITION_PUBLISHED, EventKind.PARTITION_CHANGED])
+        events = self.ledger.events(self.name, PUBLISHING_KINDS)
         return {str(event.payload["key"]): str(event.payload["sha256"]) for event in events}
 
     def _is_unanswered(self, asks: list[Event]) -> bool:

@@ -5,9 +5,11 @@ measures hold a partition back only as long as this module says; then it is meas
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from include.perennial.contracts import Contract
+from include.perennial.monitor.measurement import LabelStatus
 from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.stores.ledger import CROWNING_KINDS, Event, EventKind, Ledger, champion_for
@@ -16,6 +18,7 @@ from include.perennial.stores.prediction_folder import predictions_of
 
 PREDICTIONS_WITHIN = dt.timedelta(hours=6)
 EARLIER_ONES_WITHIN = dt.timedelta(minutes=15)
+PUBLISHING_KINDS = frozenset({EventKind.PARTITION_PUBLISHED, EventKind.PARTITION_CHANGED})
 
 
 class Readiness(Contract):
@@ -65,6 +68,33 @@ def readiness(
 
 
 @dataclass(frozen=True)
+class Labels:
+    """When the labels of a partition are due, when nobody waits for them any more, and whether they have come."""
+
+    due_utc: dt.datetime
+    over_utc: dt.datetime
+    have_come: bool
+
+    def status(self, now_utc: dt.datetime, *, complete: bool) -> LabelStatus:
+        """What can be said of them now; ``complete``: every row has a label that could be one."""
+        if self.have_come and complete:
+            return LabelStatus.MATURED
+        return LabelStatus.NEVER_CAME if now_utc >= self.over_utc else LabelStatus.WAITING
+
+
+def labels_of(pipeline: Pipeline, key: str, published: Sequence[Event]) -> Labels:
+    """The labels of partition ``key``: they come with a delivery that is made when they are due, or later.
+
+    ``published`` are the pipeline's events of ``PUBLISHING_KINDS``.
+    """
+    spec, partition = pipeline.spec, Partition.of_key(key, pipeline.spec.period)
+    delay, wait = spec.data.label_delay_periods, spec.monitor.performance.label_wait_periods
+    due = partition.shift(delay).end_utc
+    delivered = (event.at_utc for event in published if event.payload["key"] == key)
+    return Labels(due, partition.shift(delay + wait).end_utc, any(at >= due for at in delivered))
+
+
+@dataclass(frozen=True)
 class _Wait:
     words: str
     is_over: bool
@@ -89,14 +119,10 @@ class _Case:
         return _Wait("its predictions", self.waited >= PREDICTIONS_WITHIN)
 
     def labels(self) -> _Wait | None:
-        """Labels have come with a delivery that was made when they were due."""
-        delay = self.pipeline.spec.data.label_delay_periods
-        due = self.partition.shift(delay).end_utc
-        delivered = [e.at_utc for e in self._published() if e.payload["key"] == self.partition.key]
-        if any(at >= due for at in delivered):
+        labels = labels_of(self.pipeline, self.partition.key, self._published())
+        if labels.have_come:
             return None
-        over = self.partition.shift(delay + self.pipeline.spec.monitor.performance.label_wait_periods).end_utc
-        return _Wait(f"its labels, due on {due.date()},", self.now >= over)
+        return _Wait(f"its labels, due on {labels.due_utc.date()},", self.now >= labels.over_utc)
 
     def earlier_ones(self, cutoff: str) -> _Wait | None:
         """Partitions that a policy looks at together with this one are seen in their order."""
@@ -113,4 +139,4 @@ class _Case:
         return bool(self.store.list(predictions_of(self.name, key)))
 
     def _published(self) -> list[Event]:
-        return self.ledger.events(self.name, [EventKind.PARTITION_PUBLISHED, EventKind.PARTITION_CHANGED])
+        return self.ledger.events(self.name, PUBLISHING_KINDS)

@@ -37,9 +37,9 @@ from include.perennial.messages import first_line
 from include.perennial.partitions import UTC
 from include.perennial.spec import PREDICTION_COLUMNS, ColumnType
 from include.perennial.stores.objects import ObjectStore
+from include.perennial.stores.prediction_folder import predictions_of
 from include.perennial.tables import from_frame, write_parquet
 
-_ROOT = "predictions-log"
 _PREFIX, _SUFFIX = "v", ".parquet"
 _SCORED_AT = pa.timestamp("us", "UTC")
 
@@ -111,7 +111,7 @@ class PredictionLog:
         Raises:
             IntegrityError: a file is damaged.
         """
-        names = sorted(self._store.list(f"{_ROOT}/{pipeline}/{key}/"), key=lambda name: (len(name), name))
+        names = sorted(self._store.list(predictions_of(pipeline, key)), key=lambda name: (len(name), name))
         frames = [_read(self._store.get_bytes(name), name) for name in names]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
 
@@ -123,7 +123,7 @@ class PredictionLog:
 
 
 def _object_key(pipeline: str, key: str, version: str) -> str:
-    return f"{_ROOT}/{pipeline}/{key}/{_PREFIX}{version}{_SUFFIX}"
+    return f"{predictions_of(pipeline, key)}{_PREFIX}{version}{_SUFFIX}"
 
 
 def _own_columns(source: Source, p: Floats, at: dt.datetime) -> dict[str, pa.Array]:
