@@ -57,6 +57,7 @@ def train(airflow: Airflow, n: int, first: int) -> float:
 
 def main() -> int:
     """Soak a fresh stack; 0 if nothing hung, failed or grew."""
+    processes.stop_on_terminate()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     runs = parser.parse_args().runs

@@ -178,6 +178,7 @@ def show(result: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run both comparisons in fresh folders and stop everything."""
+    processes.stop_on_terminate()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--weeks", type=int, default=12)

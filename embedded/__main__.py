@@ -2,10 +2,8 @@
 
 import os
 import shlex
-import signal
 import sys
 import time
-from types import FrameType
 
 from rich.console import Console
 
@@ -22,7 +20,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in commands:
         print(f"usage: python -m embedded {{{','.join(commands)}}}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)
+    processes.stop_on_terminate()
     try:
         return commands[arguments[0]](open_stack(default_home()))
     except (job.LoopError, processes.StackError, ApiError, PerennialError) as error:
@@ -88,10 +86,6 @@ def env(stack: Stack) -> int:
 
 def _tell(line: str, started: float) -> None:
     print(f"[{time.monotonic() - started:6.1f} s] {line}", flush=True)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from embedded.config import LOOPBACK, PROJECT, Stack, environment
 
@@ -205,6 +206,15 @@ def _group_lives(pid: int) -> bool:
 
 def _save(stack: Stack, pids: dict[str, int]) -> None:
     (stack.home / "processes.json").write_text(json.dumps(pids))
+
+
+def stop_on_terminate() -> None:
+    """Treat SIGTERM like Ctrl-C, so that whoever ends this process also gets the stack stopped."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager
