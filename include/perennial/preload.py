@@ -4,10 +4,13 @@ Imports dominate a weekly job: a cold process pays about six seconds for them, a
 Nothing here starts a thread or opens a connection, so that forking stays safe.
 """
 
+import include.perennial.steps.decide
 import include.perennial.steps.fit
 import include.perennial.steps.judge
+import include.perennial.steps.measure
 import include.perennial.steps.plan
 import include.perennial.steps.promote
+import include.perennial.steps.readiness
 import include.perennial.steps.register
 import include.perennial.steps.score
 import include.perennial.steps.snapshot

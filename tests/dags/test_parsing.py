@@ -11,6 +11,7 @@ import pytest
 
 from embedded.config import PROJECT, environment, open_stack
 
+STEPS = ("ingest", "train", "score", "monitor")
 HEAVY = ("mlflow", "great_expectations", "evidently", "sklearn", "dvc", "pandas", "numpy", "pyarrow", "matplotlib")
 
 # Parsing happens in a process of its own: what pytest has imported must not hide what a DAG file imports.
@@ -72,7 +73,7 @@ def test_the_shipped_dags_parse_without_errors(shipped: Parsed) -> None:
 def test_every_pipeline_folder_has_its_dags(shipped: Parsed) -> None:
     folders = [path.parent.name for path in (PROJECT / "include" / "pipelines").glob("*/pipeline.yaml")]
 
-    assert sorted(shipped.dags) == sorted(f"{name}.{step}" for name in folders for step in ("ingest", "train", "score"))
+    assert sorted(shipped.dags) == sorted(f"{name}.{step}" for name in folders for step in STEPS)
 
 
 def test_parsing_imports_nothing_heavy(shipped: Parsed) -> None:
@@ -101,6 +102,13 @@ def test_a_new_partition_is_scored_and_announced_as_predictions(shipped: Parsed)
     )
 
 
+def test_a_scored_partition_is_monitored(shipped: Parsed) -> None:
+    monitor = shipped.dags["flight_delays.monitor"]
+
+    assert monitor["reads"] == "flight_delays_predictions"
+    assert sorted(monitor["tasks"]) == ["alert", "decide", "measure", "ready", "retrain"]
+
+
 def test_training_runs_of_a_pipeline_wait_for_each_other(shipped: Parsed) -> None:
     assert shipped.dags["flight_delays.train"]["max_active_runs"] == 1
 
@@ -116,7 +124,7 @@ def test_a_broken_folder_is_an_import_error_of_its_own_and_the_others_stay(tmp_p
 
     parsed = parse(tmp_path, dags, pipelines)
 
-    assert sorted(parsed.dags) == ["flight_delays.ingest", "flight_delays.score", "flight_delays.train"]
+    assert sorted(parsed.dags) == sorted(f"flight_delays.{step}" for step in STEPS)
     [(file, message)] = parsed.errors.items()
     assert file.endswith("broken.py")
     assert "pipeline.yaml:" in message

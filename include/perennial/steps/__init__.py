@@ -9,6 +9,10 @@
 ``register``   makes what passed a model version, exactly once
 ``promote``    makes it champion, in one guarded transaction
 ``score``      predicts a new partition with the champion of its time
+``readiness``  says what a scored partition waits for before it is measured
+``calibrate``  makes what a champion is measured against, once
+``measure``    compares the partition with the champion's window
+``decide``     puts the measurements to the policy and records the answer
 
 Each step takes and returns the small frozen contracts of ``contracts`` and may be repeated:
 the same input finds what exists.
