@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run test up down status env check lock bench soak heavy clean
+.PHONY: help run test unit up down status env check lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,7 +36,8 @@ env: $(VENV)/.run ## print the stack's environment for the shell: eval "$$(make 
 	@$(BIN)/python -m embedded env
 
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not heavy" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 -m "not heavy and not stack" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "stack and not heavy"
 
 check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
 	$(BIN)/ruff check .
@@ -44,6 +45,9 @@ check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yaml
 	PYTHONPATH=.:plugins:dags $(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.dev ## what needs neither servers nor a scheduler
+	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server"
 
 heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the intervals
 	$(BIN)/python -m pytest -n 2 -m heavy
