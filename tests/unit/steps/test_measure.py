@@ -1,0 +1,279 @@
+"""A scored partition is measured under the champion that scored it; where that cannot be, the status says so."""
+
+import datetime as dt
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.perennial.contracts import Registration
+from include.perennial.errors import BadInput, IntegrityError
+from include.perennial.models import estimators
+from include.perennial.models.frames import Labelled
+from include.perennial.models.model_cache import ModelCache
+from include.perennial.monitor.measurement import LabelStatus, Measurement, MeasurementStatus, SignalKind
+from include.perennial.partitions import UTC
+from include.perennial.pipeline_folder import Pipeline
+from include.perennial.settings import Settings
+from include.perennial.spec_monitor import Drift, Monitor
+from include.perennial.steps.calibrate import calibration_key
+from include.perennial.steps.measure import measure_partition
+from include.perennial.steps.score import score_partition
+from include.perennial.stores.datasets import DataRegistry
+from include.perennial.stores.ledger import EventKind, Ledger
+from include.perennial.stores.objects import LocalObjects
+from tests.model_shelf import Shelf
+from tests.promotions import decide as judged
+from tests.training_runs import FIRST, Data, make_plan, publish_frame, publish_weeks, toy_frame
+
+WEEK = [FIRST.shift(n).key for n in range(12)]
+CUTOFF = 4  # the champion was fitted on weeks 1 to 3, judged on 4 and refitted with it
+LATER = dt.datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """Weeks 0 to 5 of ``toy`` published, a champion that has seen weeks 1 to 4, and the stores to measure it with."""
+
+    pipeline: Pipeline
+    data: Data
+    objects: LocalObjects
+    ledger: Ledger
+    shelf: Shelf
+    models: ModelCache
+    folder: Path
+
+    def crown(self, version: str, last: int = CUTOFF) -> None:
+        plan = make_plan(self.pipeline, self.data, last=last, salt=version)
+        frame = pd.concat([toy_frame(n) for n in range(last - 3, last + 1)], ignore_index=True)
+        model = estimators.build(self.pipeline, "logistic", {}, seed=7)
+        estimators.fit(model, Labelled(frame, frame.pop("label").to_numpy()), "logistic")
+        decision = judged("toy", plan.run_key, None, score=0.8, cutoff=WEEK[last])
+        decision = decision.model_copy(update={"plan": plan, "metrics": {"roc_auc": 0.8}})
+        self.ledger.append("toy", EventKind.JUDGED, plan.run_key, decision.model_dump(mode="json"), "test")
+        stored = self.shelf.put(version, model, self.pipeline)
+        given = Registration(pipeline="toy", run_key=plan.run_key, version=version, model=stored, cutoff=WEEK[last])
+        champion = self.ledger.champion("toy")
+        expected = champion.seq if champion else None
+        self.ledger.promote(given, version, expected, reason="", actor="test", key=version, evidence={})
+
+    def publish(self, week: int, frame: pd.DataFrame) -> None:
+        version = publish_frame(self.folder, self.pipeline, self.data.registry, WEEK[week], frame)
+        self.announce(version.key, version.sha256)
+
+    def announce(self, key: str, sha256: str) -> None:
+        payload = {"key": key, "sha256": sha256}
+        self.ledger.append("toy", EventKind.PARTITION_PUBLISHED, f"{key}:{sha256}", payload, "test")
+
+    def score(self, week: int) -> None:
+        score_partition(
+            self.pipeline,
+            WEEK[week],
+            registry=self.data.registry,
+            store=self.objects,
+            ledger=self.ledger,
+            models=self.models,
+        )
+
+    def measure(self, week: int, now_utc: dt.datetime = LATER) -> Measurement:
+        measured = measure_partition(
+            self.pipeline,
+            WEEK[week],
+            registry=self.data.registry,
+            store=self.objects,
+            ledger=self.ledger,
+            models=self.models,
+            now_utc=now_utc,
+        )
+        return measured.measurement
+
+    def arrive(self, week: int, frame: pd.DataFrame | None = None) -> Measurement:
+        """Publish, score and measure a week."""
+        self.publish(week, toy_frame(week) if frame is None else frame)
+        self.score(week)
+        return self.measure(week)
+
+
+@pytest.fixture(scope="module")
+def published(toy: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Data]:
+    """Publishing takes seconds: each test gets a copy of the registry's home."""
+    root = tmp_path_factory.mktemp("published")
+    return root / "home", publish_weeks(root, toy, 6)
+
+
+@pytest.fixture
+def world(toy: Pipeline, ledger: Ledger, published: tuple[Path, Data], tmp_path: Path) -> World:
+    home = shutil.copytree(published[0], tmp_path / "home", symlinks=True)
+    data = replace(published[1], registry=DataRegistry.open(Settings.from_env({"PERENNIAL_HOME": str(home)})))
+    shelf = Shelf(tmp_path / "shelf")
+    models = ModelCache(tmp_path / "cache", shelf.download)
+    world = World(toy, data, LocalObjects(tmp_path / "objects"), ledger, shelf, models, tmp_path)
+    for ref in data.refs:
+        world.announce(ref.key, ref.sha256)
+    world.crown("1")
+    return world
+
+
+def test_a_scored_week_is_measured_with_its_labels(world: World) -> None:
+    measurement = world.arrive(5)
+
+    assert measurement.status is MeasurementStatus.MEASURED
+    assert (measurement.champion_version, measurement.champion_cutoff) == ("1", WEEK[CUTOFF])
+    assert measurement.labels is LabelStatus.MATURED
+    assert measurement.matured is not None
+    assert measurement.matured.holdout_value == 0.8
+    assert measurement.violations == ()
+    assert not measurement.is_worse
+
+
+def test_the_calibration_is_made_once_and_kept_with_the_champion(world: World) -> None:
+    first = world.arrive(5)
+    key = calibration_key(world.pipeline, "1")
+    kept = world.objects.get_bytes(key)
+    world.shelf.is_down = True
+
+    again = world.measure(5)
+
+    assert again == first
+    assert world.objects.get_bytes(key) == kept
+    assert str(first.calibration_sha256) in again.model_dump_json()
+
+
+def test_other_settings_make_another_calibration(world: World) -> None:
+    world.arrive(5)
+    spec = world.pipeline.spec.model_copy(update={"monitor": Monitor(drift=Drift(sample_rows=500, min_rows=500))})
+
+    world.pipeline = replace(world.pipeline, spec=spec)
+
+    assert world.measure(5).sample_rows == 500
+
+
+def _wide(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(signal=frame["signal"] + 2)
+
+
+def _new_group(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(group=np.where(np.arange(len(frame)) % 2, "d", frame["group"]))
+
+
+def _without_noise(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(noise=np.nan)
+
+
+def _constant(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(signal=0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "name"),
+    [
+        pytest.param(_wide, SignalKind.FEATURE, "signal", id="a column has moved"),
+        pytest.param(_new_group, SignalKind.NEW_CATEGORY, "group", id="a new category"),
+        pytest.param(_without_noise, SignalKind.NULL_RATE, "noise", id="a column has no values"),
+        pytest.param(_constant, SignalKind.FEATURE, "signal", id="a constant column"),
+    ],
+)
+def test_what_has_changed_is_over_its_threshold(
+    change: Callable[[pd.DataFrame], pd.DataFrame], kind: SignalKind, name: str, world: World
+) -> None:
+    measurement = world.arrive(5, change(toy_frame(5)))
+
+    over = {(signal.kind, signal.name) for signal in measurement.signals if signal.is_over}
+    assert (kind, name) in over
+
+
+def test_a_tiny_partition_is_not_measured(world: World) -> None:
+    measurement = world.arrive(5, toy_frame(5, rows=20))
+
+    assert measurement.status is MeasurementStatus.TOO_FEW_ROWS
+    assert measurement.signals == ()
+    assert "20 rows" in measurement.sentence
+
+
+def test_a_week_that_nobody_scored_says_so(world: World) -> None:
+    assert world.measure(5).status is MeasurementStatus.NOT_SCORED
+
+
+def test_a_week_that_came_again_since_it_was_scored_is_to_be_scored_again(world: World) -> None:
+    world.arrive(5)
+    world.publish(5, toy_frame(5).assign(noise=1.0))
+
+    before = world.measure(5)
+    world.score(5)
+
+    assert before.status is MeasurementStatus.NOT_SCORED
+    assert world.measure(5).status is MeasurementStatus.MEASURED
+
+
+def test_scoring_twice_changes_nothing(world: World) -> None:
+    first = world.arrive(5)
+    world.score(5)
+
+    assert world.measure(5) == first
+
+
+def test_a_week_before_the_first_champion_has_nobody_to_measure(world: World) -> None:
+    assert world.measure(3).status is MeasurementStatus.NO_CHAMPION
+
+
+def test_a_champion_crowned_after_the_scoring_does_not_answer_for_it(world: World) -> None:
+    first = world.arrive(5)
+    world.crown("2", last=5)
+
+    again = world.measure(5)
+
+    assert again == first
+    assert again.champion_version == "1"
+
+
+def test_labels_that_have_gaps_are_not_used(world: World) -> None:
+    frame = toy_frame(5)
+    frame["label"] = frame["label"].astype("Int64")
+    frame.loc[3, "label"] = pd.NA
+    due = FIRST.shift(5).end_utc
+
+    world.publish(5, frame)
+    world.score(5)
+
+    assert world.measure(5, now_utc=due).labels is LabelStatus.WAITING
+    after = world.measure(5, now_utc=LATER)
+    assert after.labels is LabelStatus.NEVER_CAME
+    assert after.matured is None
+    assert after.estimated is not None
+
+
+def test_rows_that_scoring_refused_are_not_measured(world: World) -> None:
+    text = """
+import great_expectations.expectations as gxe
+BATCH = []
+ROWS = [gxe.ExpectColumnValuesToBeBetween(column="signal", max_value=2.0)]
+"""
+    sources = {**world.pipeline.sources, "expectations.py": text}
+    world.pipeline = replace(world.pipeline, sources=sources)
+
+    measurement = world.arrive(5)
+
+    kept = int((toy_frame(5)["signal"] <= 2).sum())
+    assert kept < len(toy_frame(5))
+    assert measurement.rows == kept
+    assert measurement.status is MeasurementStatus.MEASURED
+
+
+def test_a_partition_that_was_never_ingested_is_named(world: World) -> None:
+    with pytest.raises(BadInput, match=f"Partition {WEEK[9]} of toy is not in the data registry"):
+        world.measure(9)
+
+
+def test_a_champion_without_a_decision_cannot_be_measured_against(world: World) -> None:
+    stored = world.shelf.put("9", world.models.load(world.ledger.champion("toy").model), world.pipeline)
+    given = Registration(pipeline="toy", run_key="unknown", version="9", model=stored, cutoff=WEEK[CUTOFF])
+    seq = world.ledger.champion("toy").seq
+    world.ledger.promote(given, "9", seq, reason="", actor="test", key="9", evidence={})
+    world.score(5)
+
+    with pytest.raises(IntegrityError, match="no decision on run unknown"):
+        world.measure(5)
