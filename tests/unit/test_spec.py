@@ -37,6 +37,19 @@ BAD = {
     ),
     "key that is a list": bad("owner: team-a", "[a, b]: team-a", "a key is a list or a mapping"),
     "merge key": bad("window:\n", "window:\n  <<: {holdout: 2}\n", "unknown key '<<' in window", at="  <<"),
+    "unknown key of score": bad(
+        "owner: team-a",
+        "owner: team-a\nscore: {shadows: true}",
+        "'shadows' in score",
+        "Did you mean 'shadow'?",
+        at="score:",
+    ),
+    "key named like a column of the prediction log": bad(
+        "  key: [at, id]\n  target: late\n  quarantine_quota: 0.01\n  columns:\n    at: timestamp\n    id: string",
+        "  key: [at, p]\n  target: late\n  quarantine_quota: 0.01\n  columns:\n    at: timestamp\n    p: string",
+        "'p' is a column of the prediction log: expected another name",
+        at="  columns:",
+    ),
     # types
     "empty value": bad("title: Demo", "title:", "title is empty: expected text"),
     "number for text": bad("title: Demo", "title: 5", "title is 5: expected text"),

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sklearn.pipeline import Pipeline as SklearnPipeline
@@ -63,17 +63,34 @@ class ModelCache:
             log.warning("The copy of model %s is not used: %s Fetching it again", copy.name, error)
         return self._fetched(model, copy)
 
+    def keep(self, model: ModelFile) -> None:
+        """Have a copy here before it is needed; what is in it is checked when it is loaded.
+
+        Raises:
+            IntegrityError: the store has no such files.
+            Unavailable: the store does not answer.
+        """
+        copy = self._folder / _name(model)
+        if not copy.is_dir():
+            with self._downloaded(model, copy):
+                log.info("Keeping a copy of model %s", copy.name)
+
     def _fetched(self, model: ModelFile, copy: Path) -> SklearnPipeline:
+        # Loaded from where nobody else looks: other processes may be replacing the same copy.
+        with self._downloaded(model, copy) as folder:
+            return model_file.load(folder, model.files, model.trusted_types)
+
+    @contextlib.contextmanager
+    def _downloaded(self, model: ModelFile, copy: Path) -> Iterator[Path]:
+        """The stored files in a folder that becomes ``copy`` if the block ends without an error."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=self._folder) as scratch:
             target = Path(scratch, "model")
             target.mkdir()
             downloaded = self._download(model, target)
-            # Loaded from where nobody else looks: other processes may be replacing the same copy.
-            loaded = model_file.load(downloaded, model.files, model.trusted_types)
+            yield downloaded
             _put(downloaded, copy, Path(scratch, "replaced"))
         self._make_room()
-        return loaded
 
     def _make_room(self) -> None:
         copies = [path for path in self._folder.iterdir() if not path.name.startswith(_INCOMING)]

@@ -144,7 +144,7 @@ def _contests(pipeline: Pipeline, ledger: Ledger, as_of: dt.datetime | None) -> 
 def _published(pipeline: Pipeline, key: str, registry: DataRegistry) -> PartitionVersion:
     name = pipeline.spec.name
     key = Partition.of_key(key, pipeline.spec.period).key
-    found = registry.partitions(name).get(key)
+    found = registry.find(name, key)
     if found is None:
         raise BadInput(f"Partition {key} of {name} is not in the data registry: ingest it first, then score it.")
     return found

@@ -142,7 +142,10 @@ class RegisterOperator(BaseOperator):
 
 
 class PromoteOperator(BaseOperator):
-    """Crown the registered version in one ledger transaction; MLflow's alias follows."""
+    """Crown the registered version in one ledger transaction; MLflow's alias follows.
+
+    A new champion is copied to this machine, so that it can score while MLflow is down.
+    """
 
     template_fields = ("plan", "decision", "registration")
     ui_color = "#fce8e6"
@@ -155,14 +158,16 @@ class PromoteOperator(BaseOperator):
         self.registration = registration
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from include.perennial.models.model_cache import ModelCache
         from include.perennial.steps.judge import rejudge
         from include.perennial.steps.promote import promote
 
         with runtime.work():
             stores = _Stores(self.pipeline)
             request = TrainingPlan.model_validate(self.plan).request
+            registration = Registration.model_validate(self.registration)
             promotion = promote(
-                Registration.model_validate(self.registration),
+                registration,
                 Decision.model_validate(self.decision),
                 stores.ledger,
                 stores.models,
@@ -179,6 +184,8 @@ class PromoteOperator(BaseOperator):
                 reason=request.reason,
                 actor=runtime.actor(context),
             )
+            if promotion.champion_version == registration.version:
+                ModelCache.open(stores.settings, stores.tracking.download).keep(registration.model)
         self.log.info("%s", promotion.sentence)
         context["ti"].xcom_push("summary", promotion.sentence)
         return promotion.model_dump(mode="json")
@@ -195,6 +202,7 @@ class _Stores:
         from include.perennial.stores.tracking.runs import Tracking
 
         self.pipeline, settings = runtime.load(name)
+        self.settings = settings
         self.data = DataRegistry.open(settings)
         self.objects = ObjectStore.open(settings)
         self.ledger = Ledger.open(settings.ledger_url)

@@ -51,6 +51,15 @@ def test_a_copy_predicts_what_the_stored_model_does_and_asks_nobody(
     assert shelf.asked == ["a"]
 
 
+def test_a_kept_model_is_there_when_the_store_goes_down(cache: ModelCache, model: ModelFile, shelf: Shelf) -> None:
+    cache.keep(model)
+    cache.keep(model)
+    shelf.is_down = True
+
+    assert cache.load(model) is not None
+    assert shelf.asked == ["a"]
+
+
 def test_without_a_copy_an_outage_is_an_outage(cache: ModelCache, model: ModelFile, shelf: Shelf) -> None:
     shelf.is_down = True
 

@@ -89,6 +89,17 @@ class DataRegistry:
         keys = {Path(path).name.removesuffix(SUFFIX): text for path, text in texts.items() if path.endswith(SUFFIX)}
         return {key: parse(keys[key], pipeline, key, at) for key in sorted(keys)}
 
+    def find(self, pipeline: str, key: str) -> PartitionVersion | None:
+        """The newest version of one partition, or None; unlike ``partitions`` it reads no other.
+
+        Raises:
+            IntegrityError: its entry cannot be read.
+            Unavailable: the registry does not answer.
+        """
+        head, path = self.head(), path_of(pipeline, key)
+        text = self.commits.read(head, [path]).get(path) if head else None
+        return None if text is None else parse(text, pipeline, key, head)
+
     def history(self, pipeline: str, key: str, commit: str | None = None) -> list[PartitionVersion]:
         """Versions of one partition up to ``commit`` (default: the newest), oldest first.
 

@@ -39,6 +39,7 @@ def test_an_empty_registry_has_no_head_and_no_partitions(registry: DataRegistry)
     assert registry.head() == ""
     assert registry.partitions(PIPELINE) == {}
     assert registry.history(PIPELINE, WEEK) == []
+    assert registry.find(PIPELINE, WEEK) is None
 
 
 def test_a_published_partition_is_found_with_all_that_was_said_of_it(registry: DataRegistry, tmp_path: Path) -> None:
@@ -51,6 +52,8 @@ def test_a_published_partition_is_found_with_all_that_was_said_of_it(registry: D
     assert (version.rows_quarantined, version.snapshot_digest, version.suite_digest) == (3, "a" * 64, "b" * 64)
     assert registry.partitions(PIPELINE) == {WEEK: version.model_copy(update={"changed": False})}
     assert registry.partitions("another_pipeline") == {}
+    assert registry.find(PIPELINE, WEEK) == registry.partitions(PIPELINE)[WEEK]
+    assert registry.find(PIPELINE, NEXT_WEEK) is None
 
 
 def test_the_same_bytes_again_change_nothing(registry: DataRegistry, tmp_path: Path) -> None:
