@@ -21,6 +21,7 @@ import datetime as dt
 from airflow.sdk import DAG, Param
 
 from include.perennial.spec import PipelineSpec
+from perennial_airflow.notifiers import deadline, on_refused_data
 from perennial_airflow.operators.ingest import SnapshotOperator, ValidateOperator, VersionOperator
 from perennial_dags.common import default_args, partitions_asset, start_date, timetable
 
@@ -44,12 +45,18 @@ def ingest_dag(spec: PipelineSpec) -> DAG:
         catchup=False,
         max_active_runs=8,
         dagrun_timeout=dt.timedelta(hours=3),
+        deadline=deadline(spec),
         default_args=default_args(spec),
         params={"partition": PARTITION_PARAM},
         tags=["perennial", spec.name],
     ) as dag:
         snapshot = SnapshotOperator(task_id="snapshot", pipeline=spec.name)
-        validated = ValidateOperator(task_id="validate", pipeline=spec.name, snapshot=snapshot.output)
+        validated = ValidateOperator(
+            task_id="validate",
+            pipeline=spec.name,
+            snapshot=snapshot.output,
+            on_failure_callback=on_refused_data(spec),
+        )
         VersionOperator(
             task_id="version", pipeline=spec.name, validated=validated.output, outlets=[partitions_asset(spec)]
         )

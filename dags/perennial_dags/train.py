@@ -24,6 +24,7 @@ import datetime as dt
 from airflow.sdk import DAG, Param
 
 from include.perennial.spec import PipelineSpec
+from perennial_airflow.notifiers import deadline, on_decision
 from perennial_airflow.operators.train import (
     FitCandidateOperator,
     JudgeOperator,
@@ -46,6 +47,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=dt.timedelta(hours=12),
+        deadline=deadline(spec),
         default_args=default_args(spec),
         params=_params(spec),
         tags=["perennial", spec.name],
@@ -68,6 +70,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
             plan=plan.output["plan"],
             fits=fit.output,
             trigger_rule="none_failed_min_one_success",
+            on_success_callback=on_decision(spec),
         )
         registration = RegisterOperator(
             task_id="register", pipeline=spec.name, plan=plan.output["plan"], decision=decision.output

@@ -18,6 +18,7 @@ HEAVY = ("mlflow", "great_expectations", "evidently", "sklearn", "dvc", "pandas"
 PARSE = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
 bag = DagBag(sys.argv[1])
 dags = {
     dag.dag_id: {
@@ -28,6 +29,8 @@ dags = {
         "undescribed": [k for k, p in dag.params.items() if not dag.params.get_param(k).description],
         "max_active_runs": dag.max_active_runs,
         "catchup": dag.catchup,
+        "deadlines": [one.interval.total_seconds() for one in dag.deadline or ()],
+        "serialized": bool(DagSerialization.to_dict(dag)),
         "reads": getattr(getattr(dag.timetable, "asset_condition", None), "name", None),
         "writes": sorted({asset.name for task in dag.tasks for asset in task.outlets}),
     }
@@ -107,6 +110,20 @@ def test_a_scored_partition_is_monitored(shipped: Parsed) -> None:
 
     assert monitor["reads"] == "flight_delays_predictions"
     assert sorted(monitor["tasks"]) == ["alert", "decide", "measure", "ready", "retrain"]
+
+
+def test_nobody_is_told_of_a_missed_schedule_unless_the_spec_names_a_channel(shipped: Parsed, tmp_path: Path) -> None:
+    pipelines = tmp_path / "pipelines"
+    shutil.copytree(PROJECT / "include" / "pipelines", pipelines)
+    with (pipelines / "flight_delays" / "pipeline.yaml").open("a") as spec:
+        spec.write("\nalerts:\n  webhook: {connection: chat}\n  late_after_hours: 3\n")
+
+    parsed = parse(tmp_path, PROJECT / "dags", pipelines)
+
+    assert parsed.errors == {}
+    late = {dag_id: dag["deadlines"] for dag_id, dag in parsed.dags.items() if dag["deadlines"]}
+    assert late == {"flight_delays.ingest": [3 * 3600], "flight_delays.train": [3 * 3600]}
+    assert not any(dag["deadlines"] for dag in shipped.dags.values())
 
 
 def test_training_runs_of_a_pipeline_wait_for_each_other(shipped: Parsed) -> None:
