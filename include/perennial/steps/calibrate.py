@@ -6,6 +6,7 @@ from include.perennial.contracts import Decision, PartitionRef
 from include.perennial.errors import IntegrityError
 from include.perennial.models import frames
 from include.perennial.models.model_cache import ModelCache
+from include.perennial.monitor import sample
 from include.perennial.monitor.calibration import Calibration, calibrate, settings_digest
 from include.perennial.monitor.reference import build_window
 from include.perennial.pipeline_folder import Pipeline
@@ -17,6 +18,11 @@ from include.perennial.stores.objects import ObjectStore
 def calibration_key(pipeline: Pipeline, version: str) -> str:
     """Where the calibration of a model version is kept, for the settings of today."""
     return f"monitor/{pipeline.spec.name}/v{version}/calibration-{settings_digest(pipeline.spec)[:16]}.json"
+
+
+def sample_key(pipeline: Pipeline, version: str) -> str:
+    """Where the sample of a model version's training window is kept."""
+    return f"monitor/{pipeline.spec.name}/v{version}/sample-{settings_digest(pipeline.spec)[:16]}.parquet"
 
 
 def calibration_of(
@@ -45,6 +51,8 @@ def calibration_of(
     with threadpool_limits(limits=1):
         window = build_window(pipeline.spec, models.load(champion.model), [ref.key for ref in refs], partitions)
     calibration = calibrate(pipeline.spec, window, champion.version)
+    # The sample first: where there is a calibration, there is a sample to draw reports against.
+    store.put_bytes(sample_key(pipeline, champion.version), sample.to_parquet(window))
     store.put_bytes(key, calibration.model_dump_json().encode())
     return calibration
 

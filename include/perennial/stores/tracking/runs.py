@@ -38,6 +38,7 @@ from include.perennial.stores.tracking.registry import Registry
 KEY_TAG = "perennial.key"
 _DIGEST_CHARS = 36  # the most that MLflow keeps of a dataset's digest; the source holds all of it
 _VALUE_CHARS = 5000
+_POINTS_PER_CALL = 500
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,13 @@ class Tracking:
             if artifacts:
                 self._client.log_artifacts(run_id, folder)
             self._client.set_terminated(run_id)
+
+    def log_points(self, run_id: str, values: Mapping[str, float], step: int, at_ms: int) -> None:
+        """Add one point to each of a run's time series; the same point again changes nothing."""
+        points = [Metric(name, value, at_ms, step) for name, value in sorted(values.items())]
+        with speaking_to(self._uri):
+            for start in range(0, len(points), _POINTS_PER_CALL):
+                self._client.log_batch(run_id, metrics=points[start : start + _POINTS_PER_CALL])
 
     def store_model(self, run_id: str, package: ModelPackage) -> ModelFile:
         """Upload the model of ``package`` as a logged model of run ``run_id``; a repeat finds and rewrites it.
