@@ -3,7 +3,8 @@
 **What it does.** `ready` waits; `measure` compares the partition with the champion's own training window: columns,
 predictions, labels, missing values, new categories, volume, and the performance on labels that have matured;
 `decide` lets the policy of `pipeline.yaml` turn the last measurements into at most one question; `retrain` starts
-`train` with the evidence as its reason; `alert` tells people.
+`train` with the evidence as its reason; `alert` tells people; `report` keeps an Evidently page in the object store
+and adds the numbers to the champion's MLflow run.
 
 **When it runs.** After each partition that score has logged; by hand for any partition (`partition` in the form).
 `ready` waits in the triggerer until labels are mature, or `monitor.performance.label_wait_periods` are over.
@@ -33,6 +34,7 @@ from perennial_airflow.operators.monitor import (
     PartitionReadySensor,
     RetrainOperator,
 )
+from perennial_airflow.operators.monitor_report import ReportOperator
 from perennial_dags.common import default_args, predictions_asset, start_date
 from perennial_dags.ingest import PARTITION_PARAM
 
@@ -58,6 +60,8 @@ def monitor_dag(spec: PipelineSpec) -> DAG:
         decided = DecideOperator(task_id="decide", pipeline=spec.name, measured=measured.output)
         RetrainOperator(task_id="retrain", pipeline=spec.name, evaluation=decided.output)
         AlertOperator(task_id="alert", pipeline=spec.name, evaluation=decided.output)
+        # After measuring, which calibrates the champion's window if it is new; nothing waits for the drawing.
+        measured >> ReportOperator(task_id="report", pipeline=spec.name, ready=ready.output)
     return dag
 
 

@@ -109,7 +109,7 @@ def test_a_scored_partition_is_monitored(shipped: Parsed) -> None:
     monitor = shipped.dags["flight_delays.monitor"]
 
     assert monitor["reads"] == "flight_delays_predictions"
-    assert sorted(monitor["tasks"]) == ["alert", "decide", "measure", "ready", "retrain"]
+    assert sorted(monitor["tasks"]) == ["alert", "decide", "measure", "ready", "report", "retrain"]
 
 
 def test_nobody_is_told_of_a_missed_schedule_unless_the_spec_names_a_channel(shipped: Parsed, tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ import math
 import re
 
 from include.perennial.contracts import Contract
+from include.perennial.models.model_cache import ModelCache
 from include.perennial.monitor import report, sample
+from include.perennial.monitor.measure import ScoredPartition
 from include.perennial.monitor.measurement import Measurement
 from include.perennial.monitor.reference import sample_rows
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.steps.calibrate import sample_key
-from include.perennial.steps.measure import Measured
+from include.perennial.steps.calibrate import decision_on, sample_key
+from include.perennial.steps.measure import Measured, measure_partition
+from include.perennial.stores.datasets import DataRegistry
+from include.perennial.stores.ledger import CROWNING_KINDS, Ledger, champion_for
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.stores.tracking.runs import Tracking
 
@@ -28,29 +32,47 @@ class Reported(Contract):
 
 
 def report_partition(
-    measured: Measured, pipeline: Pipeline, *, store: ObjectStore, tracking: Tracking, mlflow_run_id: str
+    pipeline: Pipeline,
+    key: str,
+    *,
+    registry: DataRegistry,
+    store: ObjectStore,
+    ledger: Ledger,
+    models: ModelCache,
+    tracking: Tracking,
 ) -> Reported | None:
-    """Draw and keep the report, and add its numbers to the run ``mlflow_run_id``; None if nothing was measured.
+    """Measure partition ``key``, draw and keep the report, and add its numbers to the champion's MLflow run.
+
+    None if there is nothing to show, because nothing could be measured. May be repeated.
 
     Raises:
-        IntegrityError: the sample of the champion's window is gone.
+        BadInput: the partition is not in the data registry.
+        IntegrityError: stored data, model, predictions or the window's sample are not what was recorded.
         Unavailable: a store does not answer.
     """
-    measurement, partition = measured.measurement, measured.partition
-    if partition is None or not measurement.signals or measurement.champion_version is None:
+    measured = measure_partition(pipeline, key, registry=registry, store=store, ledger=ledger, models=models)
+    measurement, name = measured.measurement, pipeline.spec.name
+    champion = champion_for(ledger.events(name, CROWNING_KINDS), key)
+    if champion is None or measured.partition is None or not measurement.signals:
         return None
-    reference = sample.from_parquet(store.get_bytes(sample_key(pipeline, measurement.champion_version)))
-    rows = sample_rows(pipeline.spec, partition.key, len(partition.p))
-    page = report.render(measurement, reference, sample.compared_rows(partition.x, partition.p, rows))
-    prefix = f"monitor/{measurement.pipeline}/v{measurement.champion_version}/{measurement.key}"
+    page = _page(measured, measured.partition, pipeline, store)
+    prefix = f"monitor/{name}/v{champion.version}/{measurement.key}"
     found = Reported(html_key=f"{prefix}.html", json_key=f"{prefix}.json")
     store.put_bytes(found.html_key, page.html)
     store.put_bytes(found.json_key, page.json)
     span = Partition.of_key(measurement.key, pipeline.spec.period)
     # Steps count periods, so that a partition has its place on the axis whenever it is measured.
     step = int(span.start_utc.timestamp() // span.period.length.total_seconds())
-    tracking.log_points(mlflow_run_id, series(measurement), step, int(span.end_utc.timestamp() * 1000))
+    run_id = decision_on(champion, name, ledger).mlflow_run_id
+    tracking.log_points(run_id, series(measurement), step, int(span.end_utc.timestamp() * 1000))
     return found
+
+
+def _page(measured: Measured, partition: ScoredPartition, pipeline: Pipeline, store: ObjectStore) -> report.DriftPage:
+    key = sample_key(pipeline, str(measured.measurement.champion_version))
+    rows = sample_rows(pipeline.spec, partition.key, len(partition.p))
+    current = sample.compared_rows(partition.x, partition.p, rows)
+    return report.render(measured.measurement, sample.from_parquet(store.get_bytes(key)), current)
 
 
 def series(measurement: Measurement) -> dict[str, float]:
