@@ -50,7 +50,7 @@ def gather(pipeline: Pipeline, settings: Settings, first: Partition, last: Parti
     """Everything that training runs as of ``first`` to ``last`` may use.
 
     Raises:
-        BadInput: a partition is not in the registry and its source needs a connection that is not known here.
+        BadInput: the span is empty, no partition can be had, or a source needs a connection not known here.
         Unavailable: the registry or the source does not answer.
     """
     registry = DataRegistry.open(settings)
@@ -69,6 +69,9 @@ def gather(pipeline: Pipeline, settings: Settings, first: Partition, last: Parti
         except DataError as error:
             refused[partition.key] = first_line(error)
             log.warning("%s: partition %s is left out: %s", pipeline.spec.name, partition.key, first_line(error))
+    if not versions:
+        key, why = next(iter(refused.items()))
+        raise BadInput(f"Replay of {pipeline.spec.name} has no partition at all; the first one, {key}: {why}")
     return Supply(dict(sorted(versions.items())), paths, refused, commit)
 
 
