@@ -112,9 +112,11 @@ def real() -> World:
     candidate = next(iter(pipeline.spec.candidates))
     model = estimators.build(pipeline, candidate, {}, seed=pipeline.spec.seed)
 
+    week = functools.cache(lambda n: _real_week(n, pipeline.spec))
+
     def weeks(trial: int) -> list[Week]:
         chosen = np.random.default_rng(trial).permutation(REAL_WEEKS)[: WINDOW + QUARTER]
-        return [_real_week(int(n), pipeline.spec) for n in chosen]
+        return [week(int(n)) for n in chosen]
 
     shifts = (
         added("hour", 1, " h"), added("hour", 3, " h"),
@@ -126,7 +128,6 @@ def real() -> World:
     return World("real weeks in random order", pipeline.spec, model, weeks, shifts)
 
 
-@functools.cache
 def _real_week(n: int, spec: PipelineSpec) -> Week:
     partition = FIRST.shift(n)
     with tempfile.TemporaryDirectory() as folder:
