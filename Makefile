@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run test unit up down status env check lock bench soak heavy clean
+.PHONY: help run test unit up down status replay env check lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,12 @@ status: $(VENV)/.run ## which processes of the stack run, and where
 
 env: $(VENV)/.run ## print the stack's environment for the shell: eval "$$(make -s env)"
 	@$(BIN)/python -m embedded env
+
+PIPELINE ?= flight_delays
+FROM ?= 2013-03-04
+TO ?= 2013-12-23
+replay: $(VENV)/.run ## compare retraining policies over months: PIPELINE=… FROM=… TO=…, a table, a plot and a CSV
+	@$(BIN)/python -m include.perennial.cli replay $(PIPELINE) $(FROM) $(TO)
 
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
 	$(BIN)/python -m pytest -n 2 -m "not heavy and not stack" --cov --cov-report=term --cov-fail-under=90

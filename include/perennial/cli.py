@@ -41,7 +41,7 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="NAME",
         help="never, schedule, schedule/<n>, drift, performance or drift+performance; may be repeated; default: all",
     )
-    replay.add_argument("--out", type=Path, default=Path("replays"), help="folder of the CSV and the plot")
+    replay.add_argument("--out", type=Path, help="folder of the CSV and the plot; default: replay/ in PERENNIAL_HOME")
     replay.add_argument("--json", action="store_true", help="print the result as one JSON object instead of a table")
     replay.set_defaults(run=_replay)
 
@@ -61,7 +61,7 @@ def _replay(asked: argparse.Namespace) -> int:
     policies = [parse_policy(name) for name in dict.fromkeys(asked.policy or DEFAULT_NAMES)]
     with worker_pool() as workers:
         found = replay(pipeline, settings, asked.first, asked.last, policies, workers, _tell)
-    csv, png = write(found, asked.out)
+    csv, png = write(found, asked.out or settings.home / "replay")
     if asked.json:
         result = found.model_dump(mode="json", exclude={"walks"})
         print(json.dumps({**result, "best": found.best, "csv": str(csv), "plot": str(png)}, indent=2))
