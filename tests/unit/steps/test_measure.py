@@ -1,6 +1,7 @@
 """A scored partition is measured under the champion that scored it; where that cannot be, the status says so."""
 
 import datetime as dt
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from include.perennial.contracts import Registration
 from include.perennial.errors import BadInput, IntegrityError
@@ -22,10 +24,12 @@ from include.perennial.settings import Settings
 from include.perennial.spec_monitor import Drift, Monitor
 from include.perennial.steps.calibrate import calibration_key
 from include.perennial.steps.measure import measure_partition
+from include.perennial.steps.report import Reported, report_partition
 from include.perennial.steps.score import score_partition
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import EventKind, Ledger
 from include.perennial.stores.objects import LocalObjects
+from include.perennial.stores.tracking.runs import RunRecord, Tracking
 from tests.model_shelf import Shelf
 from tests.promotions import decide as judged
 from tests.training_runs import FIRST, Data, make_plan, publish_frame, publish_weeks, toy_frame
@@ -46,6 +50,7 @@ class World:
     shelf: Shelf
     models: ModelCache
     folder: Path
+    run_id: str = "run"  # of the champion's decision on MLflow
 
     def crown(self, version: str, last: int = CUTOFF) -> None:
         plan = make_plan(self.pipeline, self.data, last=last, salt=version)
@@ -53,7 +58,7 @@ class World:
         model = estimators.build(self.pipeline, "logistic", {}, seed=7)
         estimators.fit(model, Labelled(frame, frame.pop("label").to_numpy()), "logistic")
         decision = judged("toy", plan.run_key, None, score=0.8, cutoff=WEEK[last])
-        decision = decision.model_copy(update={"plan": plan, "metrics": {"roc_auc": 0.8}})
+        decision = decision.model_copy(update={"plan": plan, "metrics": {"roc_auc": 0.8}, "mlflow_run_id": self.run_id})
         self.ledger.append("toy", EventKind.JUDGED, plan.run_key, decision.model_dump(mode="json"), "test")
         stored = self.shelf.put(version, model, self.pipeline)
         given = Registration(pipeline="toy", run_key=plan.run_key, version=version, model=stored, cutoff=WEEK[last])
@@ -90,6 +95,17 @@ class World:
             now_utc=now_utc,
         )
         return measured.measurement
+
+    def report(self, week: int, tracking: Tracking) -> Reported | None:
+        return report_partition(
+            self.pipeline,
+            WEEK[week],
+            registry=self.data.registry,
+            store=self.objects,
+            ledger=self.ledger,
+            models=self.models,
+            tracking=tracking,
+        )
 
     def arrive(self, week: int, frame: pd.DataFrame | None = None) -> Measurement:
         """Publish, score and measure a week."""
@@ -277,3 +293,30 @@ def test_a_champion_without_a_decision_cannot_be_measured_against(world: World) 
 
     with pytest.raises(IntegrityError, match="no decision on run unknown"):
         world.measure(5)
+
+
+def test_the_report_is_kept_and_its_numbers_are_points_of_the_champions_run(
+    world: World, runs: Tracking, mlflow_client: MlflowClient
+) -> None:
+    world.run_id = runs.start(RunRecord(pipeline="toy", key="champion", name="champion"))
+    world.crown("2")
+    measurement = world.arrive(5)
+
+    first, again = world.report(5, runs), world.report(5, runs)
+
+    assert first is not None
+    assert first == again
+    assert WEEK[5].encode() in world.objects.get_bytes(first.html_key)
+    assert json.loads(world.objects.get_bytes(first.json_key))["measurement"]["key"] == WEEK[5]
+    [point] = mlflow_client.get_metric_history(world.run_id, "matured/roc_auc")
+    assert measurement.matured is not None
+    assert point.value == measurement.matured.value
+    assert point.timestamp == FIRST.shift(5).end_utc.timestamp() * 1000
+    [over] = mlflow_client.get_metric_history(world.run_id, "drift/signals over")
+    assert (over.value, over.step) == (0.0, point.step)
+
+
+def test_what_could_not_be_measured_has_no_report(world: World, runs: Tracking) -> None:
+    world.publish(5, toy_frame(5))
+
+    assert world.report(5, runs) is None
