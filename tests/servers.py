@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from include.perennial.settings import S3Access
@@ -77,7 +78,7 @@ def postgres_server() -> Iterator[str]:
         subprocess.run(initialise, check=True, capture_output=True, timeout=_READY_S, cwd=home, **user)
         server = Path(initdb).with_name("postgres")
         command = [str(server), "-D", str(home / "data"), "-c", "listen_addresses=", "-k", str(home)]
-        with _running(command, home, (home / ".s.PGSQL.5432").exists, stop=signal.SIGINT, **user):
+        with _running(command, home, lambda: _accepts(home), stop=signal.SIGINT, **user):
             yield f"postgresql+psycopg2://ledger@/postgres?host={home}"
     finally:
         shutil.rmtree(home)
@@ -117,6 +118,15 @@ def _end_group(process: subprocess.Popen[bytes], stop: int) -> None:
             process.wait(timeout=20)
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
+
+
+def _accepts(home: Path) -> bool:
+    """Whether PostgreSQL takes connections: its socket exists while it is still starting up."""
+    try:
+        psycopg2.connect(host=str(home), user="ledger", dbname="postgres").close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def _answers(url: str) -> bool:
