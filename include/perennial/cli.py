@@ -39,10 +39,12 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--policy",
         action="append",
         metavar="NAME",
-        help="never, schedule, schedule/<n>, drift, performance or drift+performance; may be repeated; default: all",
+        help="never, or of schedule, schedule/<n>, drift and performance those joined by +; may be repeated",
     )
     replay.add_argument("--out", type=Path, help="folder of the CSV and the plot; default: replay/ in PERENNIAL_HOME")
     replay.add_argument("--json", action="store_true", help="print the result as one JSON object instead of a table")
+    text = "say whether the ledger holds the same decisions over the same windows; exit status 1 if one differs"
+    replay.add_argument("--check", action="store_true", help=text)
     replay.set_defaults(run=_replay)
 
 
@@ -51,10 +53,12 @@ def _replay(asked: argparse.Namespace) -> int:
     from rich.console import Console
 
     from include.perennial.pipeline_folder import load_pipeline
+    from include.perennial.replay.agreement import agreement
     from include.perennial.replay.outcome import table
     from include.perennial.replay.policies import DEFAULT_NAMES, parse_policy
     from include.perennial.replay.pool import worker_pool
     from include.perennial.replay.run import replay, write
+    from include.perennial.stores.ledger import Ledger
 
     settings = Settings.from_env()
     pipeline = load_pipeline(asked.pipeline, settings.pipelines)
@@ -62,13 +66,16 @@ def _replay(asked: argparse.Namespace) -> int:
     with worker_pool() as workers:
         found = replay(pipeline, settings, asked.first, asked.last, policies, workers, _tell)
     csv, png = write(found, asked.out or settings.home / "replay")
+    ledger = Ledger.open(settings.ledger_url) if asked.check else None
+    checked = [agreement(walk, pipeline.spec.name, ledger) for walk in found.walks] if ledger else []
     if asked.json:
-        result = found.model_dump(mode="json", exclude={"walks"})
-        print(json.dumps({**result, "best": found.best, "csv": str(csv), "plot": str(png)}, indent=2))
+        result = found.model_dump(mode="json", exclude={"walks"}) | {"best": found.best}
+        result |= {"agreements": [one.model_dump(mode="json") for one in checked]}
+        print(json.dumps(result | {"csv": str(csv), "plot": str(png)}, indent=2))
     else:
         Console(width=None if sys.stdout.isatty() else 140).print(table(found))
-        print(f"{csv}\n{png}")
-    return 0
+        print("\n".join([*(line for one in checked for line in (one.sentence, *one.differences)), str(csv), str(png)]))
+    return 1 if any(one.differences for one in checked) else 0
 
 
 def _tell(line: str) -> None:

@@ -130,13 +130,14 @@ def _gain(metric: Metric, own: Sequence[float], baseline: Sequence[float]) -> Ga
 
 def table(replay: Replay) -> Table:
     """One line per policy."""
-    metrics = [metric for metric in SHOWN if all(metric in summary.metrics for summary in replay.summaries)]
+    wanted = dict.fromkeys((replay.metric, Metric.LOG_LOSS))
+    metrics = [metric for metric in wanted if all(metric in summary.metrics for summary in replay.summaries)]
     compared = METRIC_NAMES[replay.metric]
     title = f"{replay.pipeline}, partitions {replay.first} to {replay.last}"
     found = Table(title=title, caption=_caption(replay), title_justify="left", caption_justify="left")
-    found.add_column("policy")
+    found.add_column("policy", no_wrap=True)
     for name in (*(METRIC_NAMES[metric] for metric in metrics), f"gain in {compared}"):
-        found.add_column(name, justify="right")
+        found.add_column(name, justify="right", no_wrap=True)
     for name in ("retrains", "promoted", "rejected", "alarms", "false alarms", "compute"):
         found.add_column(name, justify="right")
     for summary in replay.summaries:

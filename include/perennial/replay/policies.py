@@ -8,14 +8,10 @@ from include.perennial.errors import BadInput
 from include.perennial.messages import did_you_mean, shown
 from include.perennial.pipeline_folder import Pipeline
 
-AskOn = tuple[Literal["drift", "performance"], ...]
+Signal = Literal["drift", "performance"]
 _SCHEDULE = re.compile(r"schedule(?:/([1-9]\d?))?", re.ASCII)
-_ASKING: dict[str, AskOn] = {
-    "drift": ("drift",),
-    "performance": ("performance",),
-    "drift+performance": ("drift", "performance"),
-}
-DEFAULT_NAMES = ("never", "schedule", *_ASKING)
+_SIGNALS: tuple[Signal, ...] = ("drift", "performance")
+DEFAULT_NAMES = ("never", "schedule", "drift", "performance", "drift+performance")
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class ReplayPolicy:
 
     name: str
     every: int | None = None
-    ask_on: AskOn = ()
+    ask_on: tuple[Signal, ...] = ()
 
     @property
     def is_watching(self) -> bool:
@@ -46,18 +42,21 @@ class ReplayPolicy:
 
 
 def parse_policy(name: str) -> ReplayPolicy:
-    """The policy ``name``: never, schedule, schedule/<n> (each n-th period), drift, performance, drift+performance.
+    """The policy ``name``: ``never``, or any of schedule, schedule/<n> (each n-th period), drift, performance.
+
+    Several are joined by ``+``.
 
     Raises:
         BadInput: there is no such policy.
     """
     if name == "never":
         return ReplayPolicy(name)
-    if match := _SCHEDULE.fullmatch(name):
-        return ReplayPolicy(name, every=int(match[1] or 1))
-    if name in _ASKING:
-        return ReplayPolicy(name, ask_on=_ASKING[name])
-    raise BadInput(
-        f"Policy {shown(name)} does not exist{did_you_mean(name, DEFAULT_NAMES)}: "
-        f"expected {', '.join(DEFAULT_NAMES)}, or schedule/4 for each fourth period."
-    )
+    parts = name.split("+")
+    asked = tuple(signal for signal in _SIGNALS if signal in parts)
+    schedules = [match for part in parts if (match := _SCHEDULE.fullmatch(part))]
+    if len(asked) + len(schedules) != len(parts) or len(schedules) > 1:
+        raise BadInput(
+            f"Policy {shown(name)} does not exist{did_you_mean(name, DEFAULT_NAMES)}: expected never, or any of "
+            "schedule, schedule/<n> for each n-th period, drift and performance, joined by + such as schedule/4+drift."
+        )
+    return ReplayPolicy(name, every=int(schedules[0][1] or 1) if schedules else None, ask_on=asked)

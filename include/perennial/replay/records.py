@@ -32,6 +32,7 @@ class Training(Contract):
     """A training run of a replay and its end; ``cpu_s`` is what it would have cost alone."""
 
     run_key: str
+    window_digest: str
     trigger: Trigger
     winner: str
     verdict: Verdict

@@ -135,6 +135,7 @@ class _Walker:
         decision = contest(plan, contender, folder, self._pipeline, self._service, self._stores)
         training = Training(
             run_key=plan.run_key,
+            window_digest=plan.window_digest,
             trigger=trigger,
             winner=decision.winner,
             verdict=decision.judgement.verdict,

@@ -21,6 +21,7 @@ WEEKS = keys(0, 3)
 def training(trigger: Trigger, verdict: Verdict = Verdict.PASSED, hindsight: Hindsight | None = None) -> Training:
     return Training(
         run_key="run",
+        window_digest="window",
         trigger=trigger,
         winner="forest",
         verdict=verdict,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -12,6 +13,7 @@ from include.perennial.models.model_cache import ModelCache
 from include.perennial.monitor.decision import Outcome, TriggerDecision
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
+from include.perennial.replay.agreement import agreement
 from include.perennial.replay.policies import parse_policy
 from include.perennial.replay.records import Walk
 from include.perennial.replay.walk import walk
@@ -145,3 +147,29 @@ def test_every_judgement_is_the_same(
 
 def _evaluations(walked: Walk) -> list[TriggerDecision | None]:
     return [tick.decision for tick in walked.ticks]
+
+
+def test_the_check_against_the_ledger_finds_them_equal(live: Live, lived: object, replayed: Walk) -> None:
+    found = agreement(replayed, "toy", live.ledger)
+
+    assert (found.compared, found.same, found.differences) == (len(replayed.trainings), found.compared, ())
+    assert found.compared >= 3
+
+
+def test_the_check_names_a_decision_that_differs(live: Live, lived: object, replayed: Walk) -> None:
+    first, *others = replayed.ticks
+    assert first.training is not None
+    edited = first.model_copy(update={"training": first.training.model_copy(update={"winner": "nobody"})})
+
+    found = agreement(replayed.model_copy(update={"ticks": (edited, *others)}), "toy", live.ledger)
+
+    assert found.same == found.compared - 1
+    [difference] = found.differences
+    assert difference.startswith(f"{first.key}: replay winner nobody, ")
+
+
+def test_the_check_of_an_empty_ledger_has_nothing_to_compare(tmp_path: Path, replayed: Walk) -> None:
+    found = agreement(replayed, "toy", Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}"))
+
+    assert found.compared == 0
+    assert "no training run" in found.sentence
