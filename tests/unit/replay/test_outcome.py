@@ -171,4 +171,4 @@ def test_a_replay_survives_json(replay: Replay) -> None:
 def _printed(replay: Replay) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(table(replay))
-    return console.export_text()
+    return " ".join(console.export_text().split())
