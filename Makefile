@@ -55,8 +55,9 @@ check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
 unit: $(VENV)/.dev ## what needs neither servers nor a scheduler
 	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server"
 
-heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the intervals
+heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the intervals, new counterexamples
 	$(BIN)/python -m pytest -n 2 -m heavy
+	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server" --hypothesis-profile=search
 
 bench: $(VENV)/.dev ## a weekly cycle under the scheduler against one cold script, side by side
 	$(BIN)/python -m benchmarks.weekly_cycle

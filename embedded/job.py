@@ -8,11 +8,12 @@ from typing import Any
 from embedded.airflow_api import TERMINAL_STATES, Airflow
 from embedded.config import Stack, with_free_ports
 from embedded.processes import running_stack
-from embedded.report import Outcome, Reader, Timings, step_times
+from embedded.report import Outcome, Reader, Timings, Weeks, step_times
 
 PIPELINE = "flight_delays"
 FIRST_WEEK, LAST_WEEK = "2013-01-07", "2013-05-06"
 FIRST_TRAINED_WEEK = "2013-03-04"
+FIRST_WATCHED_WEEK, LAST_WATCHED_WEEK = "2013-05-13", "2013-07-29"
 POLL_S = 0.5
 TIMEOUT_S = 900
 
@@ -40,13 +41,16 @@ PHASES = (
 )
 
 
+JOB = Weeks(FIRST_WEEK, LAST_WEEK, FIRST_TRAINED_WEEK, FIRST_WATCHED_WEEK, LAST_WATCHED_WEEK)
+
+
 def state(stack: Stack) -> Outcome:
     """What the ledger and the data registry hold of the job's weeks; needs no server."""
-    return Reader(stack, PIPELINE).outcome(FIRST_WEEK, LAST_WEEK, FIRST_TRAINED_WEEK)
+    return Reader(stack, PIPELINE).outcome(JOB)
 
 
 def close_loop(stack: Stack, tell: Tell) -> Outcome:
-    """Ingest, train, judge and promote over the job's weeks; what exists is found, not done again.
+    """Ingest, train, judge, promote and watch over the job's weeks; what exists is found, not done again.
 
     Raises:
         LoopError: a run failed or did not end.
@@ -59,8 +63,9 @@ def close_loop(stack: Stack, tell: Tell) -> Outcome:
         airflow = Airflow(stack)
         for phase in PHASES:
             _backfill(airflow, stack, phase, tell)
-        steps = step_times(airflow, [phase.dag_id for phase in PHASES])
-        outcome = Reader(stack, PIPELINE).outcome(FIRST_WEEK, LAST_WEEK, FIRST_TRAINED_WEEK, check_alias=True)
+        _watch(airflow, stack, tell)
+        steps = step_times(airflow, [f"{PIPELINE}.{step}" for step in ("ingest", "train", "score", "monitor")])
+        outcome = Reader(stack, PIPELINE).outcome(JOB, check_alias=True)
         tell("stopping Airflow and MLflow")
     Timings(wall_s=time.monotonic() - started, steps=steps).save(stack)
     return outcome
@@ -71,19 +76,55 @@ def _backfill(airflow: Airflow, stack: Stack, phase: Phase, tell: Tell) -> None:
     airflow.unpause(phase.dag_id)
     if airflow.active_backfills(phase.dag_id):
         tell(f"backfill of {phase.dag_id}: waiting for the one that was interrupted")
-        _until(lambda: not airflow.active_backfills(phase.dag_id), phase)
+        _until(lambda: not airflow.active_backfills(phase.dag_id), phase.dag_id)
     # Runs that ended well stay as they are; failed ones are run again under the same run id.
     done = {run["dag_run_id"] for run in _runs(airflow, phase) if run["state"] == "success"}
     tell(f"backfill of {phase.dag_id}, {phase.first} to {phase.last}")
     airflow.backfill(phase.dag_id, phase.first, phase.last, max_active_runs=phase.max_active_runs)
-    _until(lambda: _tell_ended(airflow, stack, phase, done, tell), phase)
+    _until(lambda: _tell_ended(airflow, stack, phase, done, tell), phase.dag_id)
 
 
-def _until(ended: Callable[[], bool], phase: Phase) -> None:
+def _watch(airflow: Airflow, stack: Stack, tell: Tell) -> None:
+    """Let the weeks after the last training come in one by one: score and monitor follow each, as in operation."""
+    for step in ("score", "monitor"):
+        airflow.wait_for_dag(f"{PIPELINE}.{step}")
+        airflow.unpause(f"{PIPELINE}.{step}")
+    reader = Reader(stack, PIPELINE)
+    keys = [key for key in reader.keys(FIRST_WATCHED_WEEK, LAST_WATCHED_WEEK) if not reader.watched(key, key)]
+    if keys:
+        tell(f"the schedule stops; {keys[0]} to {keys[-1]} come in, are scored and monitored one by one")
+    for key in keys:
+        _ended(airflow, stack, f"{PIPELINE}.ingest", airflow.trigger(f"{PIPELINE}.ingest", {"partition": key}))
+        _until(lambda key=key: bool(reader.watched(key, key)), f"{PIPELINE}.monitor of {key}")
+        [seen] = reader.watched(key, key)
+        tell(f"  {key}  {seen.evaluation.decision.outcome}: {seen.evaluation.decision.sentence}")
+        if seen.evaluation.training_run_id:
+            _ended(airflow, stack, f"{PIPELINE}.train", seen.evaluation.training_run_id)
+            tell(f"  {reader.decisions(key, key)[-1].decision.judgement.sentence}")
+
+
+def _ended(airflow: Airflow, stack: Stack, dag_id: str, run_id: str) -> None:
+    """Wait for a run to succeed.
+
+    Raises:
+        LoopError: it failed.
+    """
+    _until(lambda: _is_ended(airflow, dag_id, run_id), f"{dag_id} {run_id}")
+    if airflow.run(dag_id, run_id)["state"] == "failed":
+        raise _failure(airflow, stack, dag_id, run_id)
+
+
+def _is_ended(airflow: Airflow, dag_id: str, run_id: str) -> bool:
+    # The run that a monitor asks for is created a moment after it was asked for.
+    runs = {run["dag_run_id"]: run["state"] for run in airflow.runs(dag_id)}
+    return runs.get(run_id) in TERMINAL_STATES
+
+
+def _until(ended: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while not ended():
         if time.monotonic() > deadline:
-            raise LoopError(f"{phase.dag_id} did not end in {TIMEOUT_S} s: see its runs in Airflow (`make up`)")
+            raise LoopError(f"{what} did not end in {TIMEOUT_S} s: see its runs in Airflow (`make up`)")
         time.sleep(POLL_S)
 
 
@@ -112,12 +153,16 @@ def _came_of(airflow: Airflow, stack: Stack, phase: Phase, run: dict[str, Any]) 
     """
     run_id, key = run["dag_run_id"], run["partition_key"]
     if run["state"] == "failed":
-        failed = [t["task_id"] for t in airflow.task_instances(phase.dag_id, run_id) if t["state"] == "failed"]
-        folder = stack.airflow_home / "logs" / f"dag_id={phase.dag_id}" / f"run_id={run_id}"
-        raise LoopError(f"{phase.dag_id} {key}: task {', '.join(failed) or 'none'} failed: see {folder}")
+        raise _failure(airflow, stack, phase.dag_id, run_id)
     reader = Reader(stack, PIPELINE)
     if phase.dag_id.endswith(".train"):
         lines = [judged.decision.judgement.sentence for judged in reader.decisions(key, key)]
     else:
         lines = [f"{week.rows:,} rows, {week.rows_quarantined} quarantined" for week in reader.weeks(key, key)]
     return f"{run['duration']:5.1f} s  {lines[-1] if lines else 'nothing new'}"
+
+
+def _failure(airflow: Airflow, stack: Stack, dag_id: str, run_id: str) -> LoopError:
+    failed = [task["task_id"] for task in airflow.task_instances(dag_id, run_id) if task["state"] == "failed"]
+    folder = stack.airflow_home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
+    return LoopError(f"{dag_id} {run_id}: task {', '.join(failed) or 'none'} failed: see {folder}")

@@ -12,9 +12,11 @@ from rich.table import Table
 from embedded.airflow_api import Airflow
 from embedded.config import Stack, environment
 from include.perennial.contracts import Decision, Judgement, PartitionVersion, TrainingRequest, Trigger
+from include.perennial.monitor.measurement import Measurement
 from include.perennial.partitions import Partition, span
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import Settings
+from include.perennial.steps.decide import EVALUATION_KINDS, Evaluation, measurement_digest
 from include.perennial.steps.plan import NotReady, plan_training
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import EventKind, Ledger
@@ -41,11 +43,31 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """What the monitor measured of one scored partition, and what its policy answered."""
+
+    measurement: Measurement
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """Keys of a job: ``first`` to ``last`` are backfilled, trained on from ``first_trained``, then watched."""
+
+    first: str
+    last: str
+    first_trained: str
+    first_watched: str
+    last_watched: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The state of the loop over a range of weeks; ``problems`` keep it from being closed."""
 
     weeks: list[Week]
     decisions: list[Judged]
+    watched: list[Watched]
     champion: str | None
     champion_cutoff: str | None
     problems: list[str]
@@ -86,26 +108,45 @@ class Reader:
                     found[event.payload["run_key"]] = Judged(before.decision, promoted=True, champion=champion)
         return list(found.values())
 
-    def outcome(self, first: str, last: str, first_trained: str, check_alias: bool = False) -> Outcome:
+    def watched(self, first: str, last: str) -> list[Watched]:
+        """The newest evaluation of each partition from ``first`` to ``last``."""
+        events = self._ledger.events(self._name, EVALUATION_KINDS)
+        evaluations = [Evaluation.model_validate(event.payload) for event in events]
+        newest = {one.decision.key: one for one in evaluations if first <= one.decision.key <= last}
+        measured = [
+            Measurement.model_validate(event.payload)
+            for event in self._ledger.events(self._name, [EventKind.MEASURED])
+            if event.payload["key"] in newest
+        ]
+        by_digest = {measurement_digest(one): one for one in measured}
+        return [Watched(by_digest[one.measured], one) for _, one in sorted(newest.items())]
+
+    def outcome(self, job: Weeks, check_alias: bool = False) -> Outcome:
         """The state of the loop; ``check_alias`` also asks the MLflow server, which must be up."""
-        weeks, decisions = self.weeks(first, last), self.decisions(first_trained, last)
         champion = self._ledger.champion(self._name)
         return Outcome(
-            weeks=weeks,
-            decisions=decisions,
+            weeks=self.weeks(job.first, job.last_watched),
+            decisions=self.decisions(job.first_trained, job.last_watched),
+            watched=self.watched(job.first_watched, job.last_watched),
             champion=champion.version if champion else None,
             champion_cutoff=champion.cutoff if champion else None,
-            problems=self._problems(first, last, first_trained, weeks, champion is not None)
-            + (self.alias_problems() if check_alias else []),
+            problems=self._problems(job, champion is not None) + (self.alias_problems() if check_alias else []),
         )
 
-    def _problems(self, first: str, last: str, first_trained: str, weeks: list[Week], crowned: bool) -> list[str]:
-        there = {week.key for week in weeks}
-        problems = [f"week {key} was not ingested" for key in self._keys(first, last) if key not in there]
+    def _problems(self, job: Weeks, crowned: bool) -> list[str]:
+        there = {week.key for week in self.weeks(job.first, job.last_watched)}
+        problems = [
+            f"week {key} was not ingested" for key in self.keys(job.first, job.last_watched) if key not in there
+        ]
         if not problems:
-            problems += [
-                f"week {key} was not judged" for key in self._keys(first_trained, last) if not self._judged(key)
-            ]
+            trained = self.keys(job.first_trained, job.last)
+            problems += [f"week {key} was not judged" for key in trained if not self._judged(key)]
+        watched = {one.measurement.key: one.evaluation for one in self.watched(job.first_watched, job.last_watched)}
+        for key in self.keys(job.first_watched, job.last_watched):
+            if key not in watched:
+                problems.append(f"week {key} was not monitored")
+            elif watched[key].training_run_id and not self.decisions(key, key):
+                problems.append(f"the retrain that was asked for on week {key} was not judged")
         if not crowned:
             problems.append("no champion was crowned")
         return problems + self._ledger.verify(self._name)
@@ -118,7 +159,8 @@ class Reader:
             return False
         return self._ledger.find(self._name, EventKind.JUDGED, plan.run_key) is not None
 
-    def _keys(self, first: str, last: str) -> list[str]:
+    def keys(self, first: str, last: str) -> list[str]:
+        """Keys of all partitions from ``first`` to ``last``."""
         period = self._pipeline.spec.period
         return [p.key for p in span(Partition.of_key(first, period), Partition.of_key(last, period))]
 
@@ -167,9 +209,10 @@ def _timings_file(stack: Stack) -> Path:
 
 
 def show(outcome: Outcome, timings: Timings | None, console: Console) -> None:
-    """Print the weeks, the decisions, the champion and the wall time per step."""
+    """Print the weeks, the decisions, what was watched, the champion and the wall time per step."""
     console.print(_weeks_table(outcome))
     console.print(_decisions_table(outcome))
+    console.print(_watched_table(outcome))
     for row in outcome.decisions:
         sentence = row.decision.judgement.sentence
         console.print(f"{row.decision.plan.as_of}  {sentence}", highlight=False, soft_wrap=True)
@@ -208,6 +251,26 @@ def _decisions_table(outcome: Outcome) -> Table:
             verdict.verdict,
             "yes" if row.promoted else "no",
             f"v{row.champion}" if row.champion else "none",
+        )
+    return table
+
+
+def _watched_table(outcome: Outcome) -> Table:
+    table = Table(
+        "week", "scored by", "AUC", "expected", "signals over threshold", "retrain",
+        title="Scored and monitored", title_justify="left",
+    )  # fmt: skip
+    for seen in outcome.watched:
+        measurement, decision = seen.measurement, seen.evaluation.decision
+        matured = measurement.matured
+        low, high = matured.expected_interval if matured else (0.0, 0.0)
+        table.add_row(
+            measurement.key,
+            f"v{measurement.champion_version}" if measurement.champion_version else "nobody",
+            f"{matured.value:.3f}" if matured else measurement.labels.value,
+            f"{low:.3f} to {high:.3f}" if matured else "",
+            ", ".join(signal.label for signal in measurement.violations) or "none",
+            f"asked for on {decision.trigger}" if seen.evaluation.training_run_id else decision.reason or "not needed",
         )
     return table
 

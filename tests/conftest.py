@@ -3,5 +3,8 @@
 from hypothesis import HealthCheck, settings
 
 # Two busy cores must not turn a true property into a failure, and a checkout stays as it was.
-settings.register_profile("suite", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+_CALM = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("suite", derandomize=True, **_CALM)
+# `make heavy` looks for new counterexamples; the suite tries the same examples every time.
+settings.register_profile("search", max_examples=1000, **_CALM)
 settings.load_profile("suite")

@@ -17,6 +17,7 @@ NEEDS_A_PERSON = frozenset(
     {
         Suppression.FROZEN,
         Suppression.SAME_EVIDENCE_REJECTED,
+        Suppression.TOO_FEW_PARTITIONS,
         Suppression.COOLDOWN,
         Suppression.WEEKLY_BUDGET,
         Suppression.MONTHLY_BUDGET,

@@ -18,7 +18,7 @@ from include.perennial.monitor.signals import Counts
 from include.perennial.monitor.thresholds import Limit, alarm_rate, drift_limits, expected_performance, volume_limit
 from include.perennial.spec import Metric, PipelineSpec
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever signals are computed in another way: a calibration of another format is made anew."""
 
 

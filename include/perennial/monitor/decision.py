@@ -19,6 +19,7 @@ class Suppression(enum.StrEnum):
     """Why a violation does not become a retrain."""
 
     BACKFILLED_NOT_LATEST = "backfilled_not_latest"
+    TOO_FEW_PARTITIONS = "too_few_partitions"
     OWN_EFFECT = "own_effect"
     CHAMPION_CHANGED = "champion_changed"
     NOT_PERSISTENT = "not_persistent"
@@ -33,7 +34,8 @@ class Suppression(enum.StrEnum):
 class PolicyState(Contract):
     """What a decision rests on beside the measurements.
 
-    ``newest_key``             newest partition that has been published; a retrain is asked for as of this one
+    ``newest_key``             newest published partition as of which a retrain has the partitions it needs, if any;
+                               a retrain is asked for as of this one
     ``label_delay_periods``, ``label_wait_periods``  how far measuring may lag behind it (see the spec)
     ``champion_seq``           ledger event that crowned the champion; ``champion_cutoff`` the newest partition it saw
     ``asked_keys``             partitions at which a retrain was asked for before
@@ -42,7 +44,7 @@ class PolicyState(Contract):
     """
 
     period: Period
-    newest_key: str
+    newest_key: str | None
     label_delay_periods: int = 0
     label_wait_periods: int = 0
     champion_seq: int | None

@@ -92,7 +92,12 @@ class _Case:
     def own_effect(self, _: Trigger) -> bool:
         return self._was_trained_on(self.latest)
 
+    def too_few(self, _: Trigger) -> bool:
+        return self.state.newest_key is None or self.latest.key > self.state.newest_key
+
     def not_latest(self, _: Trigger) -> bool:
+        if self.state.newest_key is None:
+            return False
         lag = self.state.label_delay_periods
         if self.latest.labels is not LabelStatus.MATURED:
             lag += self.state.label_wait_periods  # it was measured when the wait was over, so later than the others
@@ -131,7 +136,7 @@ class _Case:
         return TriggerDecision(
             pipeline=self.latest.pipeline,
             key=self.latest.key,
-            as_of=self.state.newest_key,
+            as_of=self.state.newest_key or self.latest.key,
             outcome=outcome,
             trigger=trigger,
             reason=reason,
@@ -166,6 +171,11 @@ _RULES: tuple[_Rule, ...] = (
         Suppression.BACKFILLED_NOT_LATEST,
         _Case.not_latest,
         lambda case: f"Only the latest may ask, and {case.state.newest_key} has been published.",
+    ),
+    (
+        Suppression.TOO_FEW_PARTITIONS,
+        _Case.too_few,
+        lambda case: "A retrain as of this partition has too few partitions before it to train on.",
     ),
     (
         Suppression.OWN_EFFECT,

@@ -3,9 +3,11 @@
 Each run of consecutive days as long as a partition, wherever it begins, is held against the rest of the window, as
 a new partition is held against the whole of it (moving blocks: Künsch 1989, Annals of Statistics 17). Days of one
 storm stay together, so blocks scatter as partitions do, with the weather and the season of the window in them.
-A threshold is the upper prediction bound ``mean + t * scatter * sqrt(1 + 1/n)``: ``n`` the whole partitions of the
-window, ``t`` Student's quantile on ``n - 1`` degrees of freedom, so that a short window makes thresholds wide
-instead of alarms many.
+A threshold is the upper prediction bound ``(mean + t * scatter * sqrt(1 + 1/n))^2`` on the scale of square roots,
+where distances, which are never negative and skewed, scatter evenly (Bartlett 1936, JRSS Supplement 3): ``n`` the
+whole partitions of the window, ``t`` Student's quantile on ``n - 1`` degrees of freedom, so that a short window makes
+thresholds wide instead of alarms many. Where whole partitions scatter more than blocks across their borders do,
+because neighbours are unlike each other, theirs is the scatter.
 
 Half of the allowed rate goes to drift, shared by all signals that count and scatter at all (Bonferroni); the other
 half to performance.
@@ -39,8 +41,12 @@ SMALLEST = {
     SignalKind.VOLUME: 0.1,
 }
 """No threshold is lower: what never moved in the window may still move by what could not matter to any model."""
-_OF_RANKS, _OF_SHARES = 0.45, 0.9
-"""No threshold is higher, short of the signal's own maximum: no signal is blind to the worst that can happen to it."""
+_OF_RANKS, _OF_SHARES = 0.495, 0.9
+"""No threshold is higher, short of the signal's own maximum: no signal is blind to the worst that can happen to it.
+
+Of ranks, that is nearly every row beyond all that the window holds, as after a change of units; .45 is what a hot or
+cold week reaches.
+"""
 _MAX_RATE = 0.5
 
 
@@ -129,11 +135,17 @@ def _limit(
     name: Name, of_blocks: Floats, times: float, largest: float, counts: bool, importance: dict[str, float]
 ) -> Limit:
     kind, column = name
-    mean, scatter = float(of_blocks.mean()), float(of_blocks.std(ddof=1))
-    threshold = max(SMALLEST[kind], min(mean + times * scatter, largest))
-    share = importance.get(column, 0.0) if column else None
+    roots = np.sqrt(of_blocks)
+    whole = roots[::SLOTS]
+    bound = max(roots.mean(), whole.mean()) + times * max(roots.std(ddof=1), whole.std(ddof=1))
     return Limit(
-        kind=kind, name=column, mean=mean, scatter=scatter, threshold=threshold, counts=counts, importance=share
+        kind=kind,
+        name=column,
+        mean=float(of_blocks.mean()),
+        scatter=float(of_blocks.std(ddof=1)),
+        threshold=max(SMALLEST[kind], min(float(bound) ** 2, largest)),
+        counts=counts,
+        importance=importance.get(column, 0.0) if column else None,
     )
 
 

@@ -16,6 +16,7 @@ from include.perennial.monitor.measurement import Measurement
 from include.perennial.monitor.policy import decide
 from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
+from include.perennial.steps.plan import newest_trainable
 from include.perennial.steps.readiness import PUBLISHING_KINDS
 from include.perennial.stores.ledger import Champion, Event, EventKind, Ledger
 
@@ -26,6 +27,7 @@ _KIND_OF = {
     Outcome.SUPPRESSED: EventKind.TRIGGER_SUPPRESSED,
     Outcome.QUIET: EventKind.TRIGGER_NOT_NEEDED,
 }
+EVALUATION_KINDS = frozenset(_KIND_OF.values())
 _ROUNDS = 100
 
 
@@ -152,7 +154,7 @@ class _Case:
     def _state(self, asks: list[Event]) -> PolicyState:
         spec, champion = self.pipeline.spec, self.ledger.champion(self.name)
         published = self._published()
-        newest = max(published, default=self.measurement.key)
+        newest = newest_trainable(spec, published)
         return PolicyState(
             period=spec.period,
             newest_key=newest,
@@ -162,7 +164,7 @@ class _Case:
             champion_cutoff=champion.cutoff if champion else None,
             asked_keys=tuple(Evaluation.model_validate(event.payload).decision.key for event in asks),
             in_flight=self._is_unanswered(asks) or self.training_runs() > 0,
-            rejected_on_same_data=champion is not None and self._was_rejected(champion, newest, published),
+            rejected_on_same_data=bool(champion and newest and self._was_rejected(champion, newest, published)),
             frozen=self.ledger.is_frozen(self.name),
         )
 

@@ -1,7 +1,7 @@
 """Plan a training run: which partitions train, which judge, and whether it has all been done before."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,24 @@ def choose_window(spec: PipelineSpec, as_of: str, available: Mapping[str, Partit
     Raises:
         BadInput: ``as_of`` is not a partition key.
     """
+    chosen = _window_keys(spec, as_of, available)
+    if isinstance(chosen, NotReady):
+        return chosen
+    refs = tuple(PartitionRef(key=key, sha256=available[key].sha256, rows=available[key].rows) for key in chosen)
+    return Window(train=refs[: -spec.window.holdout], holdout=refs[-spec.window.holdout :])
+
+
+def newest_trainable(spec: PipelineSpec, available: Collection[str]) -> str | None:
+    """The newest of the ``available`` partitions as of which a training run has all that it needs.
+
+    Raises:
+        BadInput: one of ``available`` is not a partition key.
+    """
+    newest_first = sorted(available, reverse=True)
+    return next((key for key in newest_first if not isinstance(_window_keys(spec, key, available), NotReady)), None)
+
+
+def _window_keys(spec: PipelineSpec, as_of: str, available: Collection[str]) -> list[str] | NotReady:
     newest = Partition.of_key(as_of, spec.period).shift(-spec.data.label_delay_periods)
     if newest.key not in available:
         return NotReady(
@@ -65,9 +83,7 @@ def choose_window(spec: PipelineSpec, as_of: str, available: Mapping[str, Partit
                 f"{spec.window.partitions} to train and {spec.window.holdout} as holdout."
             ),
         )
-    chosen = usable[-needed:] if spec.window.kind == "sliding" else usable
-    refs = tuple(PartitionRef(key=key, sha256=available[key].sha256, rows=available[key].rows) for key in chosen)
-    return Window(train=refs[: -spec.window.holdout], holdout=refs[-spec.window.holdout :])
+    return usable[-needed:] if spec.window.kind == "sliding" else usable
 
 
 def plan_training(

@@ -87,5 +87,7 @@ class VersionOperator(BaseOperator):
                 Ledger.open(settings.ledger_url),
             )
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = {"sha256": version.sha256, "commit": version.commit}
+            event = context["outlet_events"][asset]
+            event.add_partitions(version.key)  # a run by hand names its partition in the form, not in the run
+            event.extra = {"sha256": version.sha256, "commit": version.commit}
         return version.model_dump(mode="json")

@@ -47,6 +47,16 @@ def test_performance_below_what_the_window_lets_expect_asks_at_once() -> None:
     assert "roc_auc is 0.600, expected 0.650 to 0.750" in decision.sentence
 
 
+@pytest.mark.parametrize("newest", [WEEKS[9], None])
+def test_a_partition_with_too_few_before_it_to_train_on_asks_for_nothing(newest: str | None) -> None:
+    history = [measured(9, drift=OVER), measured(10, drift=OVER)]
+
+    decision = decide(history, state(10, newest_key=newest), POLICY)
+
+    assert (decision.outcome, decision.reason) == (Outcome.SUPPRESSED, Suppression.TOO_FEW_PARTITIONS)
+    assert "too few partitions" in decision.sentence
+
+
 def test_labels_speak_louder_than_drift() -> None:
     decision = decide([measured(8, drift=OVER, auc=0.60)], state(8), POLICY)
 

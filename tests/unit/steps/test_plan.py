@@ -8,7 +8,15 @@ from include.perennial.partitions import Partition, Period
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import Settings
 from include.perennial.spec import PipelineSpec
-from include.perennial.steps.plan import NotReady, NotReadyReason, Window, choose_window, plan_training, run_key
+from include.perennial.steps.plan import (
+    NotReady,
+    NotReadyReason,
+    Window,
+    choose_window,
+    newest_trainable,
+    plan_training,
+    run_key,
+)
 
 WEEKS = [Partition.of_key("2013-01-07", Period.WEEK).shift(n).key for n in range(40)]
 
@@ -65,6 +73,21 @@ def test_data_of_another_season_do_not_fill_the_window(pipeline: Pipeline) -> No
     assert isinstance(chosen, NotReady)
     assert chosen.reason is NotReadyReason.TOO_FEW
     assert "has 1 labelled partitions" in chosen.sentence
+
+
+@pytest.mark.parametrize(
+    ("available", "expected"),
+    [
+        pytest.param(WEEKS[:20], WEEKS[19], id="no gap"),
+        pytest.param([*WEEKS[:12], WEEKS[39]], WEEKS[11], id="a lone one after a long gap has no window yet"),
+        pytest.param(WEEKS[:8], None, id="too few in all"),
+        pytest.param([], None, id="none"),
+    ],
+)
+def test_the_newest_trainable_partition_has_a_whole_window(
+    pipeline: Pipeline, available: list[str], expected: str | None
+) -> None:
+    assert newest_trainable(pipeline.spec, available) == expected
 
 
 def test_a_partition_that_has_not_arrived_is_waited_for(pipeline: Pipeline) -> None:
