@@ -80,14 +80,17 @@ class _Walker:
         self._first_at: int | None = None
 
     def walk(self) -> Walk:
+        for key in sorted(self._course.supply.versions):
+            if key < self._course.keys[0]:
+                self._publish(key)
         ticks = tuple(self._tick(n, key) for n, key in enumerate(self._course.keys))
         return Walk(policy=self._policy.name, ticks=ticks)
 
     def _tick(self, n: int, key: str) -> Tick:
         champion = self._ledger.champion(self._pipeline.spec.name)
         tick = Tick(key=key, note=self._course.supply.refused.get(key, ""))
-        if version := self._course.supply.versions.get(key):
-            self._record(EventKind.PARTITION_PUBLISHED, f"{key}:{version.sha256}", version.model_dump(mode="json"))
+        if key in self._course.supply.versions:
+            self._publish(key)
             tick = self._serve(tick, champion) if champion else tick
         if self._policy.is_watching:
             tick = self._look(tick)
@@ -149,6 +152,10 @@ class _Walker:
             seen = self._hindsight(contender.final, champion.model, tick.key)
             training = training.model_copy(update={"hindsight": seen})
         return tick.model_copy(update={"training": training})
+
+    def _publish(self, key: str) -> None:
+        version = self._course.supply.versions[key]
+        self._record(EventKind.PARTITION_PUBLISHED, f"{key}:{version.sha256}", version.model_dump(mode="json"))
 
     def _record(self, kind: EventKind, key: str, payload: dict[str, Any]) -> None:
         self._ledger.append(self._pipeline.spec.name, kind, key, payload, ACTOR)
