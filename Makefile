@@ -56,7 +56,8 @@ unit: $(VENV)/.dev ## what needs neither servers nor a scheduler
 	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server"
 
 heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the intervals, new counterexamples
-	$(BIN)/python -m pytest -n 2 -m heavy
+	$(BIN)/python -m pytest -n 2 -m "heavy and not stack"
+	$(BIN)/python -m pytest -m stack
 	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server" --hypothesis-profile=search
 
 bench: $(VENV)/.dev ## a weekly cycle under the scheduler against one cold script, side by side

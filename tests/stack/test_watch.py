@@ -1,9 +1,13 @@
 """Weeks flow through ingest, score and monitor under the real scheduler; a shifted one asks for exactly one retrain."""
 
+import json
 import os
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,14 +22,45 @@ from tests.stack.conftest import Live
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
 
 SHIFTED = "flights_shifted"
-WEEKS = [Partition.of_key("2013-01-07", Period.WEEK).shift(n).key for n in range(12)]
-CUTOFF, QUIET, STRANGE = WEEKS[8], WEEKS[9], WEEKS[10]
-POLICY = "\nmonitor:\n  policy: {violations: 1, of_last: 1}\n"
+WEEKS = [Partition.of_key("2013-01-07", Period.WEEK).shift(n).key for n in range(26)]
+CUTOFF, QUIET, STRANGE, WAITING, BROKEN, STORM = WEEKS[8], WEEKS[9], WEEKS[10], WEEKS[11], WEEKS[12], WEEKS[13:25]
+POLICY = """
+monitor:
+  policy: {violations: 1, of_last: 1}
+alerts:
+  webhook: {connection: people, endpoint: told}
+  late_after_hours: 0.001
+"""
+
+
+class People(BaseHTTPRequestHandler):
+    """Whoever listens to the alerts; keeps the texts."""
+
+    told: list[str] = []  # noqa: RUF012 - the server makes a handler for each request
+
+    def do_POST(self) -> None:
+        self.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
 
 
 @pytest.fixture(scope="module")
-def watched(live: Live) -> Live:
-    """A third pipeline: the example, but from ``STRANGE`` on its clocks are eight hours ahead."""
+def people(live: Live) -> Iterator[list[str]]:
+    """A webhook on the loopback, and Airflow's connection to it; what it was told."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), People)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    connection = {"connection_id": "people", "conn_type": "http", "host": "127.0.0.1", "port": server.server_port}
+    live.airflow.call("POST", "/connections", json=connection)
+    yield People.told
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def watched(live: Live, people: list[str]) -> Live:
+    """A third pipeline: the example, but from ``STRANGE`` on its clocks are eight hours ahead; ``BROKEN`` is worse."""
     pipelines, dags = Path(os.environ["PERENNIAL_PIPELINES"]), Path(os.environ["PERENNIAL_DAGS"])
     shutil.copytree(pipelines / "flight_delays", pipelines / SHIFTED)
     spec, source = pipelines / SHIFTED / "pipeline.yaml", pipelines / SHIFTED / "source.py"
@@ -36,6 +71,7 @@ def watched(live: Live) -> Live:
         source.read_text()
         + "\n\n_as_it_was = assemble\n\n\ndef assemble(partition, folder):\n"
         + "    frame = _as_it_was(partition, folder)\n"
+        + f'    if partition.key == "{BROKEN}":\n        return frame.assign(hour=99)\n'
         + f'    return frame.assign(hour=(frame["hour"] + 8) % 24) if partition.key >= "{STRANGE}" else frame\n'
     )
     (dags / f"{SHIFTED}.py").write_text((dags / "flight_delays.py").read_text().replace("flight_delays", SHIFTED))
@@ -65,11 +101,16 @@ def test_an_ordinary_week_is_measured_and_asks_for_nothing(watched: Live) -> Non
     assert evaluation.decision.outcome is Outcome.QUIET, evaluation.decision.sentence
 
 
-def test_a_shifted_week_starts_one_training_run_with_its_evidence(watched: Live) -> None:
-    watched.ingest(SHIFTED, STRANGE, STRANGE)
+def test_a_shifted_week_starts_one_training_run_though_the_asking_task_is_killed(watched: Live) -> None:
+    before = len(watched.airflow.runs(f"{SHIFTED}.train"))
+    run_id = watched.airflow.trigger(f"{SHIFTED}.ingest", {"partition": STRANGE})
 
+    _kill_retrain(watched)
+
+    assert watched.airflow.wait(f"{SHIFTED}.ingest", run_id)["state"] == "success"
     evaluation = _evaluation(watched, STRANGE)
     assert evaluation.decision.outcome is Outcome.ASKED, evaluation.decision.sentence
+    assert len(watched.airflow.runs(f"{SHIFTED}.train")) == before + 1
     assert evaluation.training_run_id is not None
     run = watched.airflow.wait(f"{SHIFTED}.train", evaluation.training_run_id)
     assert run["state"] == "success"
@@ -79,11 +120,24 @@ def test_a_shifted_week_starts_one_training_run_with_its_evidence(watched: Live)
     assert decision.plan.request.evidence["partitions"] == [STRANGE]
 
 
-def test_monitoring_the_week_again_starts_no_second_run(watched: Live) -> None:
+def test_people_are_told_of_drift_and_of_what_is_late(watched: Live, people: list[str]) -> None:
+    _until(lambda: any(text.startswith(f"{SHIFTED}.train: late") for text in people))
+
+    [drift] = [text for text in people if "a retrain was asked for" in text.splitlines()[0]]
+    assert drift.startswith(f"{SHIFTED} {STRANGE}: ")
+    assert "feature hour" in drift
+
+
+@pytest.mark.parametrize("n", [3, pytest.param(100, marks=pytest.mark.heavy)])
+def test_monitoring_the_week_again_starts_no_second_run(watched: Live, n: int) -> None:
     before = watched.airflow.runs(f"{SHIFTED}.train")
 
-    run_ids = [watched.airflow.trigger(f"{SHIFTED}.monitor", {"partition": STRANGE}) for _ in range(3)]
-    states = {watched.airflow.wait(f"{SHIFTED}.monitor", run_id)["state"] for run_id in run_ids}
+    started = time.monotonic()
+    run_ids = [watched.airflow.trigger(f"{SHIFTED}.monitor", {"partition": STRANGE}) for _ in range(n)]
+    asked_in_s = time.monotonic() - started
+    states = {watched.airflow.wait(f"{SHIFTED}.monitor", run_id, timeout_s=800)["state"] for run_id in run_ids}
+
+    assert asked_in_s < 60
 
     assert states == {"success"}
     assert len(watched.airflow.runs(f"{SHIFTED}.train")) == len(before)
@@ -95,15 +149,59 @@ def test_monitoring_the_week_again_starts_no_second_run(watched: Live) -> None:
 
 def test_an_unscored_week_waits_in_the_triggerer_until_it_is_scored(watched: Live) -> None:
     watched.airflow.pause(f"{SHIFTED}.score")
-    watched.ingest(SHIFTED, WEEKS[11], WEEKS[11])
-    run_id = watched.airflow.trigger(f"{SHIFTED}.monitor", {"partition": WEEKS[11]})
+    watched.ingest(SHIFTED, WAITING, WAITING)
+    run_id = watched.airflow.trigger(f"{SHIFTED}.monitor", {"partition": WAITING})
     _until(lambda: _states(watched, run_id).get("ready") == "deferred")
 
     watched.airflow.unpause(f"{SHIFTED}.score")
-    watched.airflow.trigger(f"{SHIFTED}.score", {"partition": WEEKS[11]})
+    watched.airflow.trigger(f"{SHIFTED}.score", {"partition": WAITING})
 
     assert watched.airflow.wait(f"{SHIFTED}.monitor", run_id)["state"] == "success"
     assert _states(watched, run_id)["decide"] == "success"
+
+
+def test_people_are_told_of_refused_data(watched: Live, people: list[str]) -> None:
+    run_id = watched.airflow.trigger(f"{SHIFTED}.ingest", {"partition": BROKEN})
+
+    assert watched.airflow.wait(f"{SHIFTED}.ingest", run_id)["state"] == "failed"
+    _until(lambda: any(text.startswith(f"{SHIFTED} {BROKEN}: the delivery was refused") for text in people))
+    [refused] = [text for text in people if text.startswith(f"{SHIFTED} {BROKEN}")]
+    assert "hour" in refused
+
+
+@pytest.mark.heavy
+def test_twelve_weeks_at_once_start_no_storm(watched: Live) -> None:
+    dag_id, asked = f"{SHIFTED}.train", [EventKind.TRIGGER_ASKED]
+    before_runs, before_asks = len(watched.airflow.runs(dag_id)), len(watched.ledger.events(SHIFTED, asked))
+
+    watched.backfill(f"{SHIFTED}.ingest", STORM[0], STORM[-1], max_active_runs=12)
+    for key in STORM:
+        _evaluation(watched, key)
+
+    asks = watched.ledger.events(SHIFTED, asked)[before_asks:]
+    measured = [event.payload["key"] for event in watched.ledger.events(SHIFTED, [EventKind.MEASURED])]
+    assert [key for key in dict.fromkeys(measured) if key in STORM] == list(STORM), "not in order of partition"
+    assert len(asks) <= 2
+    for ask in asks:
+        published = watched.ledger.events(SHIFTED, [EventKind.PARTITION_PUBLISHED])
+        newest_then = max(event.payload["key"] for event in published if event.seq < ask.seq)
+        assert ask.payload["decision"]["key"] == newest_then
+    assert len(watched.airflow.runs(dag_id)) == before_runs + len(asks)
+
+
+def _kill_retrain(live: Live) -> None:
+    """Kill -9 the process that would trigger the training run, as soon as it is seen."""
+    dag_id = f"{SHIFTED}.monitor"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        tasks = [task for task in live.airflow.task_instances(dag_id) if task["task_id"] == "retrain"]
+        assert "success" not in {task["state"] for task in tasks}, "the task was quicker than the killer"
+        for task in tasks:
+            if task["state"] == "running" and task["pid"]:
+                os.kill(task["pid"], signal.SIGKILL)
+                return
+        time.sleep(0.01)
+    raise TimeoutError(f"{dag_id}.retrain never ran")
 
 
 def _end_scheduled_training(live: Live) -> None:
