@@ -18,7 +18,7 @@ LOOPBACK = "127.0.0.1"
 USER = "admin"
 
 # Imported once by the scheduler's fork server: what each task would otherwise import for itself.
-PRELOADED = ("airflow.executors.local_executor", "airflow.dag_processing.dagbag", "include.perennial.preload")
+PRELOADED = ("airflow.executors.local_executor", "airflow.dag_processing.dagbag", "include.perennial.warm")
 
 # Variables of the caller that must not leak into the stack: they would point it at another installation.
 _FOREIGN_PREFIXES = ("AIRFLOW__", "AIRFLOW_", "MLFLOW_", "PERENNIAL_", "DVC_", "GIT_")
