@@ -20,6 +20,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import psutil
+
 from embedded import processes
 from embedded.airflow_api import Airflow
 from embedded.config import PROJECT, Stack, default_home, environment, open_stack
@@ -148,12 +150,30 @@ def backfill(scheduled: Stack, plain: Stack, weeks: int) -> dict[str, float]:
     _, split_s = script(plain, keys)
     print("  loop by step: " + "  ".join(f"{step} {seconds:.1f}" for step, seconds in split_s.items()), flush=True)
     loop_s = split_s["total"] - split_s["import"]
-    started = time.perf_counter()
+    started, before = time.perf_counter(), cpu_seconds(scheduled)
     for step in ("ingest", "train"):
         airflow.backfill(f"{PIPELINE}.{step}", keys[0], keys[-1], max_active_runs=_AT_ONCE)
         _wait(airflow, f"{PIPELINE}.{step}", weeks)
         print(f"  {step} under the scheduler after {time.perf_counter() - started:.1f} s", flush=True)
-    return {"script": loop_s, "scheduler": time.perf_counter() - started}
+    wall_s, after = time.perf_counter() - started, cpu_seconds(scheduled)
+    used = {name: after[name] - before[name] for name in after}
+    print("  processor seconds: " + "  ".join(f"{name} {seconds:.1f}" for name, seconds in used.items()), flush=True)
+    return {"script": loop_s, "scheduler": wall_s}
+
+
+def cpu_seconds(stack: Stack) -> dict[str, float]:
+    """Processor seconds of each process of the stack and of all that it has started and waited for."""
+    return {name: _cpu_of(psutil.Process(pid)) for name, pid in sorted(processes.running(stack).items())}
+
+
+def _cpu_of(process: psutil.Process) -> float:
+    total = 0.0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += sum(one.cpu_times()[:4])  # user, system, and both of the children that have ended
+        except psutil.NoSuchProcess:
+            continue
+    return total
 
 
 def _wait(airflow: Airflow, dag_id: str, n: int) -> None:
