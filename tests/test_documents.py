@@ -1,13 +1,16 @@
 """The documentation names only what exists."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from embedded.config import PROJECT
+from include.perennial.pipeline_folder import load_pipeline
 from tests.documents import commands_of
 
 PAGES = [
@@ -37,6 +40,16 @@ def test_every_make_target_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_every_command_block_holds_only_commands_that_tests_run(page: Path) -> None:
     assert [line for line in commands_of(page) if not line.startswith(RUN_ELSEWHERE)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_yaml_block_is_a_part_of_a_valid_pipeline(page: Path, tmp_path: Path) -> None:
+    for n, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
+        root = tmp_path / str(n)
+        folder = shutil.copytree(PROJECT / "include" / "pipelines" / "flight_delays", root / "flight_delays")
+        spec = folder / "pipeline.yaml"
+        spec.write_text(yaml.safe_dump(yaml.safe_load(spec.read_text()) | yaml.safe_load(block)))
+        load_pipeline("flight_delays", root)
 
 
 def test_the_environment_of_the_stack_can_be_evaluated_by_a_shell(tmp_path: Path) -> None:
