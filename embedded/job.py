@@ -90,15 +90,15 @@ def _watch(airflow: Airflow, stack: Stack, tell: Tell) -> None:
         airflow.wait_for_dag(f"{PIPELINE}.{step}")
         airflow.unpause(f"{PIPELINE}.{step}")
     reader = Reader(stack, PIPELINE)
-    keys = [key for key in reader.keys(FIRST_WATCHED_WEEK, LAST_WATCHED_WEEK) if not reader.watched(key, key)]
-    if keys:
-        tell(f"the schedule stops; {keys[0]} to {keys[-1]} come in, are scored and monitored one by one")
+    keys = reader.keys(FIRST_WATCHED_WEEK, LAST_WATCHED_WEEK)
+    tell(f"the schedule rests; {keys[0]} to {keys[-1]} come in, are scored and monitored one by one")
     for key in keys:
-        _ended(airflow, stack, f"{PIPELINE}.ingest", airflow.trigger(f"{PIPELINE}.ingest", {"partition": key}))
-        _until(lambda key=key: bool(reader.watched(key, key)), f"{PIPELINE}.monitor of {key}")
+        if not reader.watched(key, key):
+            _ended(airflow, stack, f"{PIPELINE}.ingest", airflow.trigger(f"{PIPELINE}.ingest", {"partition": key}))
+            _until(lambda key=key: bool(reader.watched(key, key)), f"{PIPELINE}.monitor of {key}")
         [seen] = reader.watched(key, key)
         tell(f"  {key}  {seen.evaluation.decision.outcome}: {seen.evaluation.decision.sentence}")
-        if seen.evaluation.training_run_id:
+        if seen.evaluation.training_run_id and not reader.decisions(key, key):
             _ended(airflow, stack, f"{PIPELINE}.train", seen.evaluation.training_run_id)
             tell(f"  {reader.decisions(key, key)[-1].decision.judgement.sentence}")
 
