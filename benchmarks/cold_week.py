@@ -9,6 +9,7 @@ It calls the same library code as the DAGs' tasks. Prints one JSON object of sec
 import json
 import sys
 import time
+from typing import Any
 
 _STARTED = time.perf_counter()
 
@@ -84,7 +85,12 @@ class Week:
         clock.lap("plan")
         fits = [fit_candidate(plan, name, self.pipeline, self.data, self.tracking) for name in plan.candidates]
         clock.lap("fit")
-        stores = {"registry": self.data, "store": self.objects, "tracking": self.tracking, "ledger": self.ledger}
+        stores: dict[str, Any] = {
+            "registry": self.data,
+            "store": self.objects,
+            "tracking": self.tracking,
+            "ledger": self.ledger,
+        }
         decision = judge(plan, fits, self.pipeline, **stores)
         clock.lap("judge")
         registration = register(decision, self.ledger, self.models)

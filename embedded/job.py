@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from embedded.airflow_api import TERMINAL_STATES, Airflow
@@ -95,12 +96,16 @@ def _watch(airflow: Airflow, stack: Stack, tell: Tell) -> None:
     for key in keys:
         if not reader.watched(key, key):
             _ended(airflow, stack, f"{PIPELINE}.ingest", airflow.trigger(f"{PIPELINE}.ingest", {"partition": key}))
-            _until(lambda key=key: bool(reader.watched(key, key)), f"{PIPELINE}.monitor of {key}")
+            _until(partial(_is_watched, reader, key), f"{PIPELINE}.monitor of {key}")
         [seen] = reader.watched(key, key)
         tell(f"  {key}  {seen.evaluation.decision.outcome}: {seen.evaluation.decision.sentence}")
         if seen.evaluation.training_run_id and not reader.decisions(key, key):
             _ended(airflow, stack, f"{PIPELINE}.train", seen.evaluation.training_run_id)
             tell(f"  {reader.decisions(key, key)[-1].decision.judgement.sentence}")
+
+
+def _is_watched(reader: Reader, key: str) -> bool:
+    return bool(reader.watched(key, key))
 
 
 def _ended(airflow: Airflow, stack: Stack, dag_id: str, run_id: str) -> None:
