@@ -4,6 +4,11 @@
 with the champion on a holdout that neither has seen; `register` and `promote` follow only for what passed.
 A rejected candidate is a result: the run is green, `judge` says why, the champion stays.
 
+**Approval.** If the spec says `approval: required`, `approve` waits between `register` and `promote` for a person,
+under Required Actions. Approved, the version is promoted if it still holds against the champion then in place;
+rejected, or without an answer in time, it stays registered. The ledger keeps who and when. To be asked again, clear
+`approve`.
+
 **When it runs.** After every period, once the partition has been ingested; over history with a backfill; by hand with
 the form; when drift asks for it. A model of the past never takes the crown.
 
@@ -25,6 +30,7 @@ from airflow.sdk import DAG, Param
 
 from include.perennial.spec import PipelineSpec
 from perennial_airflow.notifiers import deadline, on_decision
+from perennial_airflow.operators.approval import ApproveOperator
 from perennial_airflow.operators.train import (
     FitCandidateOperator,
     JudgeOperator,
@@ -46,8 +52,8 @@ def train_dag(spec: PipelineSpec) -> DAG:
         start_date=start_date(spec),
         catchup=False,
         max_active_runs=1,
-        dagrun_timeout=dt.timedelta(hours=12),
-        deadline=deadline(spec),
+        dagrun_timeout=dt.timedelta(hours=12) + _waits(spec),
+        deadline=deadline(spec, _waits(spec)),
         default_args=default_args(spec),
         params=_params(spec),
         tags=["perennial", spec.name],
@@ -75,7 +81,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
         registration = RegisterOperator(
             task_id="register", pipeline=spec.name, plan=plan.output["plan"], decision=decision.output
         )
-        PromoteOperator(
+        promotion = PromoteOperator(
             task_id="promote",
             pipeline=spec.name,
             plan=plan.output["plan"],
@@ -83,7 +89,22 @@ def train_dag(spec: PipelineSpec) -> DAG:
             registration=registration.output,
             outlets=[champion_asset(spec)],
         )
+        if spec.approval:
+            approval = ApproveOperator(
+                task_id="approve",
+                pipeline=spec.name,
+                approval=spec.approval,
+                plan=plan.output["plan"],
+                decision=decision.output,
+                registration=registration.output,
+            )
+            approval >> promotion
     return dag
+
+
+def _waits(spec: PipelineSpec) -> dt.timedelta:
+    """How long a run may wait for a person."""
+    return spec.approval.time_limit if spec.approval else dt.timedelta()
 
 
 def _params(spec: PipelineSpec) -> dict[str, Param]:

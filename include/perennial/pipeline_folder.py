@@ -112,7 +112,9 @@ def load_pipeline(name: str, root: Path) -> Pipeline:
     for file_name in _required_files(spec):
         _require_file(folder, file_name, sources)
     code_digest = digest([[file, bytes_sha256(text.encode())] for file, text in sorted(sources.items())])
-    return Pipeline(spec, folder, digest(spec.model_dump(mode="json")), code_digest, sources)
+    # Who is asked before a promotion changes nothing of what is trained: a decision made before is still found.
+    spec_digest = digest(spec.model_dump(mode="json", exclude={"approval"}))
+    return Pipeline(spec, folder, spec_digest, code_digest, sources)
 
 
 def _read_sources(root: Path, folder: Path) -> dict[str, str]:

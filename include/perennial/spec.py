@@ -13,6 +13,7 @@ from include.perennial.cron import firing_offset
 from include.perennial.messages import shown
 from include.perennial.partitions import UTC, Partition, Period
 from include.perennial.spec_alerts import Alerts
+from include.perennial.spec_approval import ApprovalSection
 from include.perennial.spec_fields import Column, Columns, Name, Query, Share, SourcePath, Spec, refused
 from include.perennial.spec_monitor import Monitor
 
@@ -257,6 +258,7 @@ class PipelineSpec(Spec):
     candidates: dict[Name, Candidate] = Field(min_length=1)
     selection_metric: Metric = Metric.LOG_LOSS
     gate: Gate
+    approval: ApprovalSection = None
     score: Score = Score()
     monitor: Monitor = Monitor()
     alerts: Alerts = Alerts()

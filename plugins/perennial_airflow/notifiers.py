@@ -49,15 +49,16 @@ async def missed_schedule(hours: float, alerts: dict[str, Any], context: dict[st
         await channel.async_notify({})
 
 
-def deadline(spec: PipelineSpec) -> DeadlineAlert | None:
-    """The deadline of a scheduled DAG, if anybody wants to hear of it."""
+def deadline(spec: PipelineSpec, waits: dt.timedelta = dt.timedelta()) -> DeadlineAlert | None:
+    """The deadline of a scheduled DAG, if anybody wants to hear of it; ``waits`` for a person make no run late."""
     if not spec.alerts.wants(AlertKind.MISSED_SCHEDULE):
         return None
-    hours = spec.alerts.late_after_hours
+    interval = dt.timedelta(hours=spec.alerts.late_after_hours) + waits
+    hours = interval / dt.timedelta(hours=1)
     arguments = {"hours": hours, "alerts": {"json": spec.alerts.model_dump_json()}}
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=dt.timedelta(hours=hours),
+        interval=interval,
         callback=AsyncCallback(missed_schedule, kwargs=arguments),
     )
 

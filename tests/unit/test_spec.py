@@ -166,6 +166,34 @@ BAD = {
     "start that is no day": bad("  start: 2013-01-07", "  start: 2013-02-30", "'2013-02-30': expected a date"),
     "start with a time": bad("  start: 2013-01-07", "  start: 2013-01-07T00:00:00", "YYYY-MM-DD"),
     "start in another millennium": bad("  start: 2013-01-07", "  start: 3013-01-07", "from 1970-01-01 to 2199-12-31"),
+    # approval
+    "approval misspelt": bad(
+        "owner: team-a",
+        "owner: team-a\napproval: requird",
+        "approval is 'requird': expected required, or a mapping of time_limit_hours, default",
+        "Did you mean 'required'?",
+        at="approval",
+    ),
+    "approval left empty": bad(
+        "owner: team-a", "owner: team-a\napproval:", "approval is empty: expected required", at="approval"
+    ),
+    "approval as a boolean": bad("owner: team-a", "owner: team-a\napproval: true", "approval is true", at="approval"),
+    "approval without time": bad(
+        "owner: team-a",
+        "owner: team-a\napproval: {time_limit_hours: 0}",
+        "approval.time_limit_hours is 0: expected a number, above 0, at most 2160",
+        at="approval",
+    ),
+    "unknown default of approval": bad(
+        "owner: team-a",
+        "owner: team-a\napproval: {default: aprove}",
+        "approval.default is 'aprove': expected one of reject, approve",
+        "Did you mean 'approve'?",
+        at="approval",
+    ),
+    "unknown key of approval": bad(
+        "owner: team-a", "owner: team-a\napproval: {hours: 3}", "unknown key 'hours' in approval", at="approval"
+    ),
     # names
     "name of another folder": bad("name: demo", "name: other", "name is 'other', but the folder is 'demo'"),
     "name with a dash": bad("name: demo", "name: my-demo", "name is 'my-demo'", "a-z, 0-9 and _"),
@@ -212,3 +240,24 @@ def test_other_valid_ways_to_say_it_load(old: str, new: str, tmp_path: Path) -> 
 
     assert spec != SPEC
     assert read_spec(write_folder(tmp_path, spec=spec) / "pipeline.yaml").name == "demo"
+
+
+@pytest.mark.parametrize(
+    ("written", "hours", "default"),
+    [
+        ("required", 72, "reject"),
+        ("{}", 72, "reject"),
+        ("{time_limit_hours: 1.5, default: approve}", 1.5, "approve"),
+    ],
+)
+def test_an_approval_is_required_with_a_limit_and_a_default(
+    written: str, hours: float, default: str, tmp_path: Path
+) -> None:
+    approval = read_spec(write_folder(tmp_path, spec=f"{SPEC}approval: {written}\n") / "pipeline.yaml").approval
+
+    assert approval is not None
+    assert (approval.time_limit_hours, approval.default) == (hours, default)
+
+
+def test_nobody_is_asked_unless_the_spec_says_so(tmp_path: Path) -> None:
+    assert read_spec(write_folder(tmp_path) / "pipeline.yaml").approval is None

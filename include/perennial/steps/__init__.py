@@ -7,6 +7,7 @@
 ``fit``        trains one candidate and measures it
 ``judge``      picks the winner and puts it through the gate against the champion
 ``register``   makes what passed a model version, exactly once
+``approve``    records what a person answered, where the spec asks for one
 ``promote``    makes it champion, in one guarded transaction
 ``score``      predicts a new partition with the champion of its time
 ``readiness``  says what a scored partition waits for before it is measured

@@ -13,6 +13,7 @@ from include.perennial.errors import BadInput, IntegrityError, Unavailable
 from include.perennial.steps.reconcile import reconcile
 from include.perennial.steps.register import registered_keys
 from include.perennial.stores.ledger import (
+    CROWNING_KINDS,
     Champion,
     ChampionChanged,
     EventKind,
@@ -20,6 +21,7 @@ from include.perennial.stores.ledger import (
     PipelineFrozen,
     Refused,
     Registered,
+    succession,
 )
 from include.perennial.stores.tracking.registry import Registry
 
@@ -36,20 +38,22 @@ def promote(
     *,
     force: bool = False,
     reason: str = "",
+    approved: bool = True,
     actor: str,
 ) -> Promotion:
     """Crown ``registration`` or say why not; a refusal is a result, and recorded.
 
     ``force`` with a ``reason`` overrides the verdict and the cutoff, but neither a freeze nor
     the rule that an identical model is not promoted again. A retry after a crash finds what
-    was committed and lets the alias follow.
+    was committed and lets the alias follow. ``approved`` is false if the spec asks for a person's
+    approval and the ledger has none; nothing overrides that.
 
     Raises:
         BadInput: force without a reason, not a registered version, or one that was deleted.
         IntegrityError: the ledger knows less than the judgement rests on.
         Unavailable: MLflow or the ledger does not answer.
     """
-    attempt = _Attempt(registration, decision, ledger, registry, rejudge, force, reason.strip(), actor)
+    attempt = _Attempt(registration, decision, ledger, registry, rejudge, force, reason.strip(), approved, actor)
     attempt.check()
     promotion = attempt.run()
     try:
@@ -61,6 +65,12 @@ def promote(
     return promotion
 
 
+def is_same_model(registration: Registration, prediction_digest: str, champion: Champion) -> bool:
+    """Whether crowning ``registration`` would change nothing: its file or its predictions are the champion's."""
+    same_file = registration.model.model_digest == champion.model.model_digest
+    return same_file or prediction_digest == champion.prediction_digest
+
+
 @dataclass(frozen=True)
 class _Attempt:
     registration: Registration
@@ -70,6 +80,7 @@ class _Attempt:
     rejudge: Rejudge
     force: bool
     reason: str
+    approved: bool
     actor: str
 
     @property
@@ -106,21 +117,36 @@ class _Attempt:
             why = f"{self.pipeline} is frozen: it keeps its champion until somebody unfreezes it."
             return self._refused(PromotionStatus.FROZEN, champion, why)
         against = self._rule_against(champion) if champion is not None else None
+        against = against or self._missing_approval()
         if against is not None:
             return self._refused(PromotionStatus.NOT_PROMOTABLE, champion, against)
         return None if self.force else self._refusal_of_the_gate(champion)
 
+    def _missing_approval(self) -> str | None:
+        if self.approved:
+            return None
+        return f"Version {self.registration.version} needs a person's approval, and the ledger has none for this run."
+
     def _rule_against(self, champion: Champion) -> str | None:
         version, cutoff = self.registration.version, self.registration.cutoff
-        same_files = self.registration.model.model_digest == champion.model.model_digest
-        if same_files or self.decision.prediction_digest == champion.prediction_digest:
+        if is_same_model(self.registration, self.decision.prediction_digest, champion):
             return f"Version {version} is the same model as champion version {champion.version}."
+        if not self.force and (undone := self._rolled_back()):
+            return (
+                f"Version {version} was champion and was rolled back from ({undone}): "
+                "it is promoted again only by force, with a reason."
+            )
         if cutoff < champion.cutoff and not self.force:
             return (
                 f"Version {version} has seen data up to {cutoff}, champion version {champion.version} up to "
                 f"{champion.cutoff}: an older model is promoted only by force, with a reason."
             )
         return None
+
+    def _rolled_back(self) -> str | None:
+        """Why a person took the crown from this version, if it was not given back since."""
+        undone = succession(self.ledger.events(self.pipeline, CROWNING_KINDS)).undone.get(self.registration.version)
+        return str(undone.payload["reason"]) if undone else None
 
     def _refusal_of_the_gate(self, champion: Champion | None) -> Promotion | None:
         judgement = self._judgement_against(champion)

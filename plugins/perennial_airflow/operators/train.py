@@ -1,4 +1,4 @@
-"""Operators of ``<name>.train``: plan -> fit (mapped) -> judge -> register -> promote."""
+"""Operators of ``<name>.train``: plan -> fit (mapped) -> judge -> register (-> approve) -> promote."""
 
 from __future__ import annotations
 
@@ -182,6 +182,7 @@ class PromoteOperator(BaseOperator):
                 ),
                 force=request.force,
                 reason=request.reason,
+                approved=_is_approved(stores, registration, context),
                 actor=runtime.actor(context),
             )
             if promotion.champion_version == registration.version:
@@ -208,6 +209,14 @@ class _Stores:
         self.ledger = Ledger.open(settings.ledger_url)
         self.tracking = Tracking.open(settings)
         self.models = Registry.open(settings)
+
+
+def _is_approved(stores: _Stores, registration: Registration, context: Context) -> bool:
+    from include.perennial.steps.approve import approval_of
+
+    if stores.pipeline.spec.approval is None:
+        return True
+    return approval_of(registration, context["dag_run"].run_id, stores.ledger) is not None
 
 
 def _request(name: str, as_of: str, context: Context) -> TrainingRequest:

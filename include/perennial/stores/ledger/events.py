@@ -5,7 +5,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from include.perennial.contracts import ModelFile, Promotion, Registration, Verdict
+from include.perennial.contracts import Contract, ModelFile, Promotion, Registration, Verdict
 from include.perennial.errors import PerennialError
 
 
@@ -20,6 +20,8 @@ class EventKind(enum.StrEnum):
     DRY_RUN = "dry_run"
     REJUDGED = "rejudged"
     REGISTERED = "registered"
+    APPROVED = "approved"
+    DECLINED = "declined"
     PROMOTED = "promoted"
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"
@@ -70,6 +72,20 @@ class Refused(Registration):
     promotion: Promotion
     forced: bool
     reason: str
+
+
+class Answered(Contract):
+    """Payload of ``approved`` and ``declined``: who answered for the version, and when.
+
+    ``by`` is Airflow's user, None if nobody answered in time; ``asked_in`` the training run that waited.
+    """
+
+    run_key: str
+    version: str
+    by: str | None
+    at_utc: dt.datetime
+    asked_in: str
+    sentence: str
 
 
 class Crowning(Registration):
