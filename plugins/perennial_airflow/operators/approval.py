@@ -38,7 +38,7 @@ class ApproveOperator(ApprovalOperator):
             **kwargs,
         )
         self.pipeline = pipeline
-        self.approval = approval.model_dump(mode="json")
+        self.approval = approval
         self.plan = plan
         self.decision = decision
         self.registration = registration
@@ -59,7 +59,7 @@ class ApproveOperator(ApprovalOperator):
                 context["ti"].xcom_push("summary", needless)
                 return None
             reason = request.reason if request.force else ""
-            asked = question(registration, decision, Approval.model_validate(self.approval), reason=reason)
+            asked = question(registration, decision, self.approval, reason=reason)
         self.subject, self.body = asked.subject, asked.body
         return super().execute(context)
 
@@ -83,7 +83,7 @@ class ApproveOperator(ApprovalOperator):
             answered = record_answer(
                 registration,
                 response,
-                Approval.model_validate(self.approval),
+                self.approval,
                 context["dag_run"].run_id,
                 Ledger.open(settings.ledger_url),
             )
