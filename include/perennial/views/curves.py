@@ -1,0 +1,74 @@
+"""ROC and calibration of a candidate and of the champion on the same holdout rows, as points to draw.
+
+Computed from the predictions that the decision recorded, so that nothing is scored again and what is drawn is what
+was judged.
+"""
+
+import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from include.perennial.contracts import Contract, Decision
+from include.perennial.gate.evidence import Floats, Integers
+from include.perennial.models import predictions
+from include.perennial.stores.objects import ObjectStore
+
+_ROC_POINTS = 200
+_BINS = 10
+
+Points = tuple[tuple[float, float], ...]
+
+
+class Curve(Contract):
+    """``roc``: false and true positive rate; ``calibration``: mean prediction and share of ones in ten equal bins."""
+
+    name: str
+    roc_auc: float
+    roc: Points
+    calibration: Points
+
+
+class Curves(Contract):
+    """Candidate and, where it scored the same rows, champion; on ``rows`` of the holdout."""
+
+    rows: int
+    candidate: Curve
+    champion: Curve | None
+
+
+def curves(decision: Decision, store: ObjectStore) -> Curves | None:
+    """The curves of a decision; None if it keeps no predictions, or its labels or predictions allow no curve.
+
+    Raises:
+        IntegrityError: the recorded predictions are gone or changed.
+        Unavailable: the store does not answer.
+    """
+    if decision.predictions is None:
+        return None
+    kept = predictions.from_parquet(store.get_bytes(decision.predictions.name, decision.predictions.sha256))
+    both = np.ones(len(kept.y), dtype=bool) if kept.p_champion is None else np.isfinite(kept.p_champion)
+    y, p = kept.y[both], kept.p[both]
+    if len(np.unique(y)) != 2 or not np.isfinite(p).all():
+        return None
+    version = decision.judgement.champion_version
+    return Curves(
+        rows=len(y),
+        candidate=_curve(decision.winner, y, p),
+        champion=None if kept.p_champion is None else _curve(f"champion v{version}", y, kept.p_champion[both]),
+    )
+
+
+def _curve(name: str, y: Integers, p: Floats) -> Curve:
+    false_positives, true_positives, _ = roc_curve(y, p)
+    # As many points as a screen can show; both ends stay.
+    at = np.unique(np.linspace(0, len(false_positives) - 1, _ROC_POINTS).round().astype(int))
+    bins = [part for part in np.array_split(np.argsort(p, kind="stable"), _BINS) if len(part)]
+    return Curve(
+        name=name,
+        roc_auc=float(roc_auc_score(y, p)),
+        roc=_points(false_positives[at], true_positives[at]),
+        calibration=_points(np.array([p[part].mean() for part in bins]), np.array([y[part].mean() for part in bins])),
+    )
+
+
+def _points(x: Floats, y: Floats) -> Points:
+    return tuple((round(float(a), 5), round(float(b), 5)) for a, b in zip(x, y, strict=True))
