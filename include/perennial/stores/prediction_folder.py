@@ -4,5 +4,5 @@ _ROOT = "predictions-log"
 
 
 def predictions_of(pipeline: str, key: str) -> str:
-    """Prefix of the files of partition ``key`` in the object store."""
-    return f"{_ROOT}/{pipeline}/{key}/"
+    """Prefix of the files of partition ``key`` in the object store; of all partitions if it is empty."""
+    return f"{_ROOT}/{pipeline}/{key}/" if key else f"{_ROOT}/{pipeline}/"

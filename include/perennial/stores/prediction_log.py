@@ -115,6 +115,11 @@ class PredictionLog:
         frames = [_read(self._store.get_bytes(name), name) for name in names]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
 
+    def partitions_of(self, pipeline: str, version: str) -> list[str]:
+        """Keys of the partitions that ``version`` has scored, oldest first."""
+        names = self._store.list(predictions_of(pipeline, ""))
+        return sorted(name.split("/")[-2] for name in names if name.endswith(f"/{_PREFIX}{version}{_SUFFIX}"))
+
     def served(self, pipeline: str, key: str) -> pd.DataFrame:
         """The predictions of a partition that count: of the champion it was scored with last; no rows if of none."""
         frame = self.read(pipeline, key)

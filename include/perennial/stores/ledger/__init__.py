@@ -2,7 +2,7 @@
 
 ``ledger``    the API: append, find, champion, promote, verify
 ``events``    what an event, a crowning and a champion are
-``reigns``    the champion for a partition, and the challenger
+``reigns``    the champion for a partition, the succession of champions, and the challenger
 ``rows``      reading and adding events inside one transaction
 ``chain``     hashes, and what a broken chain looks like
 ``database``  table, append-only triggers, engine and retries, for SQLite and PostgreSQL
@@ -11,6 +11,8 @@
 from include.perennial.stores.ledger.chain import Anchor
 from include.perennial.stores.ledger.events import (
     CROWNING_KINDS,
+    FREEZING_KINDS,
+    Answered,
     Champion,
     ChampionChanged,
     Crowning,
@@ -21,12 +23,14 @@ from include.perennial.stores.ledger.events import (
     Registered,
 )
 from include.perennial.stores.ledger.ledger import Ledger
-from include.perennial.stores.ledger.reigns import CONTENDING_KINDS, challenger, champion_for
+from include.perennial.stores.ledger.reigns import CONTENDING_KINDS, Succession, challenger, champion_for, succession
 
 __all__ = [
     "CONTENDING_KINDS",
     "CROWNING_KINDS",
+    "FREEZING_KINDS",
     "Anchor",
+    "Answered",
     "Champion",
     "ChampionChanged",
     "Crowning",
@@ -36,6 +40,8 @@ __all__ = [
     "PipelineFrozen",
     "Refused",
     "Registered",
+    "Succession",
     "challenger",
     "champion_for",
+    "succession",
 ]

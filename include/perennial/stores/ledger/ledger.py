@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from include.perennial.contracts import Registration
 from include.perennial.errors import BadInput
 from include.perennial.stores.ledger import rows
-from include.perennial.stores.ledger.chain import Anchor, anchor_problem, problems
+from include.perennial.stores.ledger.chain import Anchor, anchor_problem, event_hash, problems
 from include.perennial.stores.ledger.database import EVENTS, Database
 from include.perennial.stores.ledger.events import CROWNING_KINDS, Champion, Crowning, Event, EventKind
 
@@ -57,6 +57,10 @@ class Ledger:
         """Events of a pipeline after ``after_seq``, oldest first; of ``kinds`` only, if given."""
         query = rows.of(pipeline, kinds).where(EVENTS.c.seq > after_seq)
         return [rows.event(row) for row in self._rows(query)]
+
+    def intact_events(self, pipeline: str, kinds: Iterable[EventKind] | None = None) -> list[Event]:
+        """Like ``events``, but without those that were edited: for looking on when ``verify`` has found some."""
+        return [rows.event(row) for row in self._rows(rows.of(pipeline, kinds)) if event_hash(row) == row["hash"]]
 
     def pipelines(self) -> list[str]:
         """Names of all pipelines with events, sorted."""

@@ -1,4 +1,4 @@
-"""Who was champion for a partition, and who challenges: derived from events alone, for scoring and for aliases.
+"""Who was champion for a partition, who came before whom, and who challenges: derived from events alone.
 
 Weeks are scored late and out of order, so "champion" must not mean "champion while the task runs". In the time of
 the data a reign begins after the newest partition that this champion, or any before it, has trained on. A model is
@@ -7,6 +7,7 @@ that others were champion for.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from include.perennial.contracts import PromotionStatus, Verdict
 from include.perennial.stores.ledger.events import (
@@ -19,6 +20,45 @@ from include.perennial.stores.ledger.events import (
 )
 
 CONTENDING_KINDS = CROWNING_KINDS | {EventKind.REGISTERED, EventKind.PROMOTION_REFUSED}
+
+
+@dataclass(frozen=True)
+class Succession:
+    """Champions one on top of the other: a promotion puts a version there, a roll-back takes off what lies above.
+
+    ``versions`` has the champion last; ``undone`` maps each version that was taken off to the roll-back that did it,
+    until it is crowned again.
+    """
+
+    versions: list[str] = field(default_factory=list)
+    undone: dict[str, Event] = field(default_factory=dict)
+
+    @property
+    def previous(self) -> str | None:
+        """The version below the champion."""
+        return self.versions[-2] if len(self.versions) > 1 else None
+
+    def crown(self, event: Event) -> None:
+        """The succession after one more crowning."""
+        version = str(event.payload["version"])
+        if version in self.versions:
+            above = self.versions.index(version)
+            if event.kind is EventKind.ROLLED_BACK:
+                self.undone.update({name: event for name in self.versions[above + 1 :]})
+                del self.versions[above:]
+            else:
+                del self.versions[above]
+        self.versions.append(version)
+        self.undone.pop(version, None)
+
+
+def succession(events: Iterable[Event]) -> Succession:
+    """The succession after ``events`` of a pipeline, oldest first; only crownings count."""
+    found = Succession()
+    for event in events:
+        if event.kind in CROWNING_KINDS:
+            found.crown(event)
+    return found
 
 
 def champion_for(events: Iterable[Event], key: str) -> Champion | None:

@@ -16,6 +16,7 @@ from include.perennial.stores.ledger import (
     Registered,
     challenger,
     champion_for,
+    succession,
 )
 from tests.promotions import registration
 from tests.unit.stores.ledger.writers import P, crown
@@ -130,3 +131,34 @@ def test_a_refusal_ends_the_challenge_and_a_freeze_does_not(
     refuse(ledger, register(ledger, "1"), status)
 
     assert named(ledger) == expected
+
+
+@pytest.mark.parametrize(
+    ("crownings", "previous", "undone"),
+    [
+        ("p1", None, ""),
+        ("p1 p2 p3", "2", ""),
+        ("p1 p2 p3 r2", "1", "3"),
+        ("p1 p2 p3 r2 r1", None, "2 3"),
+        ("p1 p2 p3 r1", None, "2 3"),
+        ("p1 p2 p3 r2 p4", "2", "3"),
+        ("p1 p2 p3 r2 p3", "2", ""),
+        ("p1 p2 p3 p1", "3", ""),
+        ("p1 p2 r1 r2", "1", ""),
+        ("p1 p2 p3 r1 r3", "1", "2"),
+    ],
+)
+def test_the_one_before_is_whom_the_champion_took_over_from(
+    ledger: Ledger, crownings: str, previous: str | None, undone: str
+) -> None:
+    for n, word in enumerate(crownings.split()):
+        kind = EventKind.ROLLED_BACK if word[0] == "r" else EventKind.PROMOTED
+        champion = ledger.champion(P)
+        how = {"reason": "", "actor": "tester", "evidence": {}, "key": str(n), "kind": kind}
+        ledger.promote(registration(P, word[1]), "digest", champion.seq if champion else None, **how)
+
+    found = succession(ledger.events(P))
+
+    assert found.versions[-1] == crownings[-1]
+    assert found.previous == previous
+    assert sorted(found.undone) == undone.split()
