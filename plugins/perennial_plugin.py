@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from perennial_airflow.links import DataDocsLink, MlflowRunLink
+from perennial_airflow.links import DataDocsLink, DecisionLink, MlflowRunLink
 
 Message = MutableMapping[str, Any]
 
@@ -19,9 +19,31 @@ async def documents(
     await documents_app(scope, receive, send)
 
 
+async def page(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """The page "Continuous training", imported by its first request for the same reason."""
+    from perennial_airflow.page.app import page_app
+
+    await page_app(scope, receive, send)
+
+
 class PerennialPlugin(AirflowPlugin):
-    """Operator links, and the documents behind them."""
+    """Operator links, the documents behind them, and the page in Airflow's navigation."""
 
     name = "perennial"
-    operator_extra_links = [DataDocsLink(), MlflowRunLink()]  # noqa: RUF012 - Airflow's declared type
-    fastapi_apps = [{"app": documents, "url_prefix": "/perennial", "name": "Perennial documents"}]  # noqa: RUF012
+    operator_extra_links = [DataDocsLink(), DecisionLink(), MlflowRunLink()]  # noqa: RUF012 - Airflow's declared type
+    fastapi_apps = [  # noqa: RUF012
+        {"app": documents, "url_prefix": "/perennial", "name": "Perennial documents"},
+        {"app": page, "url_prefix": "/continuous-training", "name": "Continuous training"},
+    ]
+    external_views = [  # noqa: RUF012
+        {
+            "name": "Continuous training",
+            "href": "continuous-training/",
+            "url_route": "continuous-training",
+            "destination": "nav",
+            "nav_top_level": True,
+            "icon": "continuous-training/static/icon.svg",
+        }
+    ]

@@ -40,6 +40,19 @@ class MlflowRunLink(BaseOperatorLink):
         return BaseXCom.get_value(ti_key=ti_key, key="mlflow_run_url") or ""
 
 
+class DecisionLink(BaseOperatorLink):
+    """The decision page of a training run: why it ran, what the gate saw, what became of it."""
+
+    name = "Decision"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        plan = BaseXCom.get_one(key="plan", task_id="plan", dag_id=ti_key.dag_id, run_id=ti_key.run_id, map_index=-1)
+        # The ledger keeps a dry run under a key that only it knows.
+        if not plan or plan["request"]["dry_run"]:
+            return ""
+        return f"{base_url()}/continuous-training/decisions/{quote(plan['pipeline'])}/{quote(plan['run_key'])}"
+
+
 def run_url(dag_id: str, run_id: str) -> str:
     """Address of a DAG run in Airflow's pages."""
     return f"{base_url()}/dags/{quote(dag_id)}/runs/{quote(run_id)}"

@@ -47,7 +47,7 @@ class DataVersion(Contract):
 
 
 class Followed(Contract):
-    """One event after the decision: registered, judged again, promoted, refused, rolled back to."""
+    """One event after the decision: registered, answered by a person, judged again, promoted, refused, come back."""
 
     seq: int
     kind: EventKind
@@ -172,6 +172,8 @@ def _followed(event: Event) -> Followed:
         sentence = Refused.model_validate(event.payload).promotion.sentence
     elif event.kind is EventKind.REJUDGED:
         sentence = f"Judged again, since the champion had changed: {event.payload['judgement']['sentence']}"
+    elif event.kind in (EventKind.APPROVED, EventKind.DECLINED):
+        sentence = str(event.payload["sentence"])
     else:
         sentence = _SENTENCES[event.kind].format(version=event.payload["version"])
     reason = event.payload.get("reason")

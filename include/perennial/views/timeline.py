@@ -26,6 +26,7 @@ _MARK_OF = {
     Became.PROMOTED: MarkKind.PROMOTED,
     Became.REJECTED: MarkKind.REJECTED,
     Became.REFUSED: MarkKind.REJECTED,
+    Became.DECLINED: MarkKind.REJECTED,
     Became.REGISTERED: MarkKind.REJECTED,
 }
 

@@ -11,18 +11,27 @@ from include.perennial.stores.ledger import Event, EventKind, Refused
 
 JUDGING_KINDS = frozenset({EventKind.JUDGED, EventKind.DRY_RUN})
 FOLLOWING_KINDS = frozenset(
-    {EventKind.REGISTERED, EventKind.REJUDGED, EventKind.PROMOTED, EventKind.PROMOTION_REFUSED, EventKind.ROLLED_BACK}
+    {
+        EventKind.REGISTERED,
+        EventKind.APPROVED,
+        EventKind.DECLINED,
+        EventKind.REJUDGED,
+        EventKind.PROMOTED,
+        EventKind.PROMOTION_REFUSED,
+        EventKind.ROLLED_BACK,
+    }
 )
 TRIAL_KINDS = JUDGING_KINDS | FOLLOWING_KINDS | {EventKind.TRAINING_SKIPPED}
 
 
 class Became(enum.StrEnum):
-    """How a training run ended. ``REGISTERED`` is a version that was neither crowned nor refused."""
+    """How a training run ended. ``REGISTERED`` is a version that was neither crowned nor refused yet."""
 
     PROMOTED = "promoted"
     REJECTED = "rejected"
     REGISTERED = "registered"
     REFUSED = "refused"
+    DECLINED = "declined"
     DRY_RUN = "dry_run"
     SKIPPED = "skipped"
 
@@ -32,7 +41,7 @@ class Trial(Contract):
 
     ``key``      names its decision page: the run key, or that of a dry run; None for a run that judged nothing
     ``seq``      ledger event that decided it; ``at_utc`` when
-    ``why``      one sentence: the promotion's refusal where there is one, else the judgement's
+    ``why``      one sentence: that of the promotion's refusal or a person's, where there is one, else the judgement's
     ``against``  version of the champion that it was held against
     """
 
@@ -111,6 +120,9 @@ def _became(judged: Event, judgement: Judgement, following: Sequence[Event]) -> 
     refusals = [event for event in following if event.kind is EventKind.PROMOTION_REFUSED]
     if refusals:
         return Became.REFUSED, Refused.model_validate(refusals[-1].payload).promotion.sentence
+    declined = [event for event in following if event.kind is EventKind.DECLINED]
+    if declined:
+        return Became.DECLINED, str(declined[-1].payload["sentence"])
     return Became.REGISTERED if EventKind.REGISTERED in kinds else Became.REJECTED, judgement.sentence
 
 

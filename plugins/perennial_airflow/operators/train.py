@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.perennial.contracts import CandidateFit, Decision, Registration, TrainingPlan, TrainingRequest, Trigger
 from perennial_airflow import runtime
-from perennial_airflow.links import MlflowRunLink
+from perennial_airflow.links import DecisionLink, MlflowRunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -82,7 +82,7 @@ class JudgeOperator(BaseOperator):
     """Evaluate the winner against the champion on unseen rows. A rejection is a result, not a failure."""
 
     template_fields = ("plan", "fits")
-    operator_extra_links = (MlflowRunLink(),)
+    operator_extra_links = (DecisionLink(), MlflowRunLink())
     ui_color = "#fef7e0"
 
     def __init__(self, *, pipeline: str, plan: Any, fits: Any, **kwargs: Any) -> None:
@@ -148,6 +148,7 @@ class PromoteOperator(BaseOperator):
     """
 
     template_fields = ("plan", "decision", "registration")
+    operator_extra_links = (DecisionLink(),)
     ui_color = "#fce8e6"
 
     def __init__(self, *, pipeline: str, plan: Any, decision: Any, registration: Any, **kwargs: Any) -> None:
