@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import Mock, patch
 
 from airflow.sdk import DAG, BaseOperator
-from airflow.sdk.exceptions import DownstreamTasksSkipped, TaskAwaitingInput
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 from include.perennial.contracts import Decision, Verdict
 from include.perennial.settings import Settings
@@ -77,16 +77,12 @@ class _Scene:
         return {}
 
     def answer(self, chosen: str, user: dict | None, **event: Any) -> dict[str, Any]:
-        """What the ledger says after an answer, and which tasks are skipped."""
+        """What the ledger says after an answer."""
         at = AT + dt.timedelta(minutes=LEDGER.head("toy").seq)
         given = {"chosen_options": [chosen], "params_input": {}, "responded_at": at, "responded_by_user": user}
-        skipped: list[str] = []
-        try:
-            self.operator.execute_complete(self.context, given | event)
-        except DownstreamTasksSkipped as skip:
-            skipped = [str(task) for task in skip.tasks]
+        self.operator.execute_complete(self.context, given | event)
         last = LEDGER.events("toy", [EventKind.APPROVED, EventKind.DECLINED])[-1]
-        return {"kind": last.kind.value, "by": last.payload["by"], "actor": last.actor, "skipped": skipped}
+        return {"kind": last.kind.value, "by": last.payload["by"], "actor": last.actor}
 
 
 def asked() -> dict[str, Any]:

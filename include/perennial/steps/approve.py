@@ -1,7 +1,8 @@
 """Approve: a person's answer between gate and promotion, where the spec asks for one.
 
 How the question is put and answered is Airflow's business. Here stand when it is put, what it says, and how the
-answer is recorded. ``promote`` looks for the approval in the ledger: a task that was only marked as done crowns nobody.
+answer is recorded. What follows is up to ``promote``, which asks the ledger: a task that was only marked as done has
+approved nothing.
 """
 
 import datetime as dt
@@ -110,6 +111,18 @@ def record_answer(
 def approval_of(registration: Registration, asked_in: str, ledger: Ledger) -> Event | None:
     """The approval of this version that was given in run ``asked_in``."""
     return ledger.find(registration.pipeline, EventKind.APPROVED, _key(registration, asked_in))
+
+
+def missing_approval(registration: Registration, asked_in: str, ledger: Ledger) -> str | None:
+    """Why the version may not be promoted in run ``asked_in``; None if it was approved there."""
+    if approval_of(registration, asked_in, ledger):
+        return None
+    answers = ledger.events(registration.pipeline, [EventKind.DECLINED])
+    prefix = _key(registration, asked_in)
+    declined = [Answered.model_validate(event.payload) for event in answers if event.key.startswith(prefix)]
+    if declined:
+        return declined[-1].sentence
+    return f"Version {registration.version} needs a person's approval, and the ledger has none of this run."
 
 
 def _key(registration: Registration, asked_in: str) -> str:

@@ -38,22 +38,22 @@ def promote(
     *,
     force: bool = False,
     reason: str = "",
-    approved: bool = True,
+    unapproved: str | None = None,
     actor: str,
 ) -> Promotion:
     """Crown ``registration`` or say why not; a refusal is a result, and recorded.
 
     ``force`` with a ``reason`` overrides the verdict and the cutoff, but neither a freeze nor
     the rule that an identical model is not promoted again. A retry after a crash finds what
-    was committed and lets the alias follow. ``approved`` is false if the spec asks for a person's
-    approval and the ledger has none; nothing overrides that.
+    was committed and lets the alias follow. ``unapproved`` says why a version has no approval
+    where the spec asks for one; nothing overrides that.
 
     Raises:
         BadInput: force without a reason, not a registered version, or one that was deleted.
         IntegrityError: the ledger knows less than the judgement rests on.
         Unavailable: MLflow or the ledger does not answer.
     """
-    attempt = _Attempt(registration, decision, ledger, registry, rejudge, force, reason.strip(), approved, actor)
+    attempt = _Attempt(registration, decision, ledger, registry, rejudge, force, reason.strip(), unapproved, actor)
     attempt.check()
     promotion = attempt.run()
     try:
@@ -80,7 +80,7 @@ class _Attempt:
     rejudge: Rejudge
     force: bool
     reason: str
-    approved: bool
+    unapproved: str | None
     actor: str
 
     @property
@@ -117,15 +117,10 @@ class _Attempt:
             why = f"{self.pipeline} is frozen: it keeps its champion until somebody unfreezes it."
             return self._refused(PromotionStatus.FROZEN, champion, why)
         against = self._rule_against(champion) if champion is not None else None
-        against = against or self._missing_approval()
+        against = against or self.unapproved
         if against is not None:
             return self._refused(PromotionStatus.NOT_PROMOTABLE, champion, against)
         return None if self.force else self._refusal_of_the_gate(champion)
-
-    def _missing_approval(self) -> str | None:
-        if self.approved:
-            return None
-        return f"Version {self.registration.version} needs a person's approval, and the ledger has none for this run."
 
     def _rule_against(self, champion: Champion) -> str | None:
         version, cutoff = self.registration.version, self.registration.cutoff

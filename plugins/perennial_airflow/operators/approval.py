@@ -19,8 +19,7 @@ class ApproveOperator(ApprovalOperator):
     """Ask a person under Airflow's Required Actions whether the registered version may take the crown.
 
     The task parks without a worker until somebody answers or the time is up. The answer goes to the ledger with who
-    and when, as Airflow knows them; a form's values are never read. Approved: ``promote`` runs. Declined: it is
-    skipped, and the version stays registered.
+    and when, as Airflow knows them; a form's values are never read. What follows from it is up to ``promote``.
     """
 
     # Not subject and body: they hold names and values of delivered data, which must never be rendered.
@@ -66,7 +65,7 @@ class ApproveOperator(ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Record the answer; of ``event`` only the choice, the user and the time count."""
         from include.perennial.steps.approve import Response, record_answer
-        from include.perennial.stores.ledger import EventKind, Ledger
+        from include.perennial.stores.ledger import Ledger
 
         if "error" in event:
             raise AirflowFailException(f"Airflow has no answer: {event['error']}. Clear the task to ask again.")
@@ -90,8 +89,6 @@ class ApproveOperator(ApprovalOperator):
         sentence = str(answered.payload["sentence"])
         self.log.info("%s", sentence)
         context["ti"].xcom_push("summary", sentence)
-        if answered.kind is EventKind.DECLINED:
-            self.skip(ti=context["ti"], tasks=context["task"].get_direct_relatives(upstream=False))
         return answered.payload
 
     def _subject_of_the_question(self) -> tuple[Decision, Registration]:

@@ -62,7 +62,7 @@ class ValidateOperator(BaseOperator):
 
 
 class VersionOperator(BaseOperator):
-    """Commit the partition to the data registry (DVC) and tell the ledger."""
+    """Commit the partition to the data registry (DVC), tell the ledger, and write its data card."""
 
     template_fields = ("validated",)
     ui_color = "#fef7e0"
@@ -73,19 +73,19 @@ class VersionOperator(BaseOperator):
         self.validated = validated
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from include.perennial.steps.describe_partition import describe_partition
         from include.perennial.steps.version import publish_partition
         from include.perennial.stores.datasets import DataRegistry
         from include.perennial.stores.ledger import Ledger
         from include.perennial.stores.objects import ObjectStore
 
         with runtime.work():
-            _, settings = runtime.load(self.pipeline)
-            version = publish_partition(
-                Validated.model_validate(self.validated),
-                ObjectStore.open(settings),
-                DataRegistry.open(settings),
-                Ledger.open(settings.ledger_url),
-            )
+            pipeline, settings = runtime.load(self.pipeline)
+            validated = Validated.model_validate(self.validated)
+            store, ledger = ObjectStore.open(settings), Ledger.open(settings.ledger_url)
+            version = publish_partition(validated, store, DataRegistry.open(settings), ledger)
+            card = describe_partition(pipeline, validated, version, ledger=ledger, store=store)
+        context["ti"].xcom_push("data_card", card.html)
         for asset in self.outlets:
             event = context["outlet_events"][asset]
             event.add_partitions(version.key)  # a run by hand names its partition in the form, not in the run

@@ -144,7 +144,8 @@ class RegisterOperator(BaseOperator):
 class PromoteOperator(BaseOperator):
     """Crown the registered version in one ledger transaction; MLflow's alias follows.
 
-    A new champion is copied to this machine, so that it can score while MLflow is down.
+    A new champion is copied to this machine, so that it can score while MLflow is down. The version's model card is
+    written last, whatever became of it.
     """
 
     template_fields = ("plan", "decision", "registration")
@@ -160,6 +161,7 @@ class PromoteOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from include.perennial.models.model_cache import ModelCache
+        from include.perennial.steps.describe_version import describe_version
         from include.perennial.steps.judge import rejudge
         from include.perennial.steps.promote import promote
 
@@ -167,9 +169,10 @@ class PromoteOperator(BaseOperator):
             stores = _Stores(self.pipeline)
             request = TrainingPlan.model_validate(self.plan).request
             registration = Registration.model_validate(self.registration)
+            decision = Decision.model_validate(self.decision)
             promotion = promote(
                 registration,
-                Decision.model_validate(self.decision),
+                decision,
                 stores.ledger,
                 stores.models,
                 lambda decision, champion: rejudge(
@@ -183,12 +186,21 @@ class PromoteOperator(BaseOperator):
                 ),
                 force=request.force,
                 reason=request.reason,
-                approved=_is_approved(stores, registration, context),
+                unapproved=_missing_approval(stores, registration, context),
                 actor=runtime.actor(context),
             )
             if promotion.champion_version == registration.version:
                 ModelCache.open(stores.settings, stores.tracking.download).keep(registration.model)
+            card = describe_version(
+                registration,
+                decision,
+                stores.pipeline,
+                ledger=stores.ledger,
+                store=stores.objects,
+                tracking=stores.tracking,
+            )
         self.log.info("%s", promotion.sentence)
+        context["ti"].xcom_push("model_card", card.html)
         context["ti"].xcom_push("summary", promotion.sentence)
         return promotion.model_dump(mode="json")
 
@@ -212,12 +224,12 @@ class _Stores:
         self.models = Registry.open(settings)
 
 
-def _is_approved(stores: _Stores, registration: Registration, context: Context) -> bool:
-    from include.perennial.steps.approve import approval_of
+def _missing_approval(stores: _Stores, registration: Registration, context: Context) -> str | None:
+    from include.perennial.steps.approve import missing_approval
 
     if stores.pipeline.spec.approval is None:
-        return True
-    return approval_of(registration, context["dag_run"].run_id, stores.ledger) is not None
+        return None
+    return missing_approval(registration, context["dag_run"].run_id, stores.ledger)
 
 
 def _request(name: str, as_of: str, context: Context) -> TrainingRequest:

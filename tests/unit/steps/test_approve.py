@@ -8,7 +8,14 @@ import pytest
 
 from include.perennial.contracts import Decision, Promotion, PromotionStatus, Registration, Verdict
 from include.perennial.spec_approval import Approval, DefaultAnswer
-from include.perennial.steps.approve import Response, approval_of, question, reason_not_to_ask, record_answer
+from include.perennial.steps.approve import (
+    Response,
+    approval_of,
+    missing_approval,
+    question,
+    reason_not_to_ask,
+    record_answer,
+)
 from include.perennial.steps.promote import promote
 from include.perennial.steps.register import register
 from include.perennial.stores.ledger import EventKind, Ledger
@@ -39,9 +46,9 @@ class Waiting:
         return Answered.model_validate(event.payload)
 
     def promote(self, run: str = RUN, **how: object) -> Promotion:
-        approved = approval_of(self.registration, run, self.ledger) is not None
+        unapproved = missing_approval(self.registration, run, self.ledger)
         given = (self.registration, self.decision, self.ledger, self.models, rejudge)
-        return promote(*given, approved=approved, actor="tester", **how)
+        return promote(*given, unapproved=unapproved, actor="tester", **how)
 
     def reason(self, run: str = RUN, **how: bool) -> str | None:
         return reason_not_to_ask(self.registration, self.decision, run, self.ledger, **how)
@@ -115,15 +122,22 @@ def test_an_approved_version_takes_the_crown_and_the_ledger_says_who_and_when(fi
 
 
 @pytest.mark.parametrize("how", [{}, {"force": True, "reason": "please"}], ids=["passed", "forced"])
-@pytest.mark.parametrize("response", [None, NO, SILENCE], ids=["no answer", "no", "silence"])
-def test_without_an_approval_nobody_is_crowned(first: Waiting, response: Response | None, how: dict) -> None:
+@pytest.mark.parametrize(
+    ("response", "why"),
+    [
+        pytest.param(None, "needs a person's approval", id="no answer"),
+        pytest.param(NO, "declined by ada, 2013-03-12 12:30 UTC", id="no"),
+        pytest.param(SILENCE, "declined: nobody answered in time", id="silence"),
+    ],
+)
+def test_without_an_approval_nobody_is_crowned(first: Waiting, response: Response | None, why: str, how: dict) -> None:
     if response:
         first.answer(response)
 
     promotion = first.promote(**how)
 
     assert promotion.status is PromotionStatus.NOT_PROMOTABLE
-    assert "needs a person's approval" in promotion.sentence
+    assert why in promotion.sentence
     assert first.ledger.champion(first.registration.pipeline) is None
 
 

@@ -112,17 +112,23 @@ class Tracking:
         With ``model`` the metrics are shown on the model's page too.
         """
         model_id = logged_models.model_id(model) if model else None
-        with speaking_to(self._uri), tempfile.TemporaryDirectory() as folder:
+        with speaking_to(self._uri):
             # A repeat must not log the same point again: a logged model takes one per name and time.
             known, at_ms = self._client.get_run(run_id).data.metrics, time.time_ns() // 1_000_000
             new = {name: value for name, value in metrics.items() if known.get(name) != value}
             points = [Metric(name, value, at_ms, 0, model_id=model_id) for name, value in new.items()]
             self._client.log_batch(run_id, metrics=points)
-            for name, data in (artifacts or {}).items():
-                Path(folder, name).write_bytes(data)
-            if artifacts:
-                self._client.log_artifacts(run_id, folder)
+            self.log_files(run_id, artifacts or {})
             self._client.set_terminated(run_id)
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Keep ``files`` (bytes by name) as artifacts of a run, ended or not; one of the same name is replaced."""
+        if not files:
+            return
+        with speaking_to(self._uri), tempfile.TemporaryDirectory() as folder:
+            for name, data in files.items():
+                Path(folder, name).write_bytes(data)
+            self._client.log_artifacts(run_id, folder)
 
     def log_points(self, run_id: str, values: Mapping[str, float], step: int, at_ms: int) -> None:
         """Add one point to each of a run's time series; the same point again changes nothing."""
