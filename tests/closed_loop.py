@@ -103,10 +103,11 @@ class Loop:
         assert isinstance(plan, TrainingPlan)
         fit = CandidateFit(candidate=winner, metrics={"log_loss": 0.5}, fit_seconds=0.1, mlflow_run_id="run")
         decision = judge(plan, [fit], self.pipeline, **stores)
-        registered = register(decision, self.ledger, self.models)
+        registered = register(decision, self.ledger, self.models, forced=asked.force)
         assert registered is not None, decision.judgement.sentence
         again = lambda judged, champion: rejudge(judged, champion, self.pipeline, **stores)  # noqa: E731
-        return promote(registered, decision, self.ledger, self.models, again, actor="tests")
+        how = {"force": asked.force, "reason": asked.reason, "actor": "tests"}
+        return promote(registered, decision, self.ledger, self.models, again, **how)
 
     def score(self, *weeks: int) -> None:
         for week in weeks:

@@ -17,7 +17,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from include.perennial.contracts import FileRecord
 from include.perennial.digests import bytes_sha256
 from include.perennial.errors import BadInput, IntegrityError
-from include.perennial.folder_records import folder_records
+from include.perennial.folder_records import differences, folder_records
 from include.perennial.messages import clipped
 from include.perennial.models.canonical_skops import canonical
 from include.perennial.pipeline_folder import FeatureCode, import_feature_code
@@ -115,15 +115,7 @@ def _refused(types: Sequence[str], feature_module: str) -> list[str]:
 
 
 def _check_files(folder: Path, files: Sequence[FileRecord]) -> None:
-    expected = {record.name: record.sha256 for record in files}
-    found = {record.name: record.sha256 for record in folder_records(folder)}
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    problems += [f"{name} is not in the record" for name in sorted(found.keys() - expected.keys())]
-    problems += [
-        f"{name} has sha256 {found[name][:12]} instead of {expected[name][:12]}"
-        for name in sorted(expected.keys() & found.keys())
-        if expected[name] != found[name]
-    ]
+    problems = differences(files, folder_records(folder))
     if problems:
         raise IntegrityError(
             f"Model files in {folder.name} are not what was recorded: {_bounded('; '.join(problems))}."

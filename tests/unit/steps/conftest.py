@@ -12,6 +12,7 @@ from include.perennial.stores.ledger import Ledger
 from include.perennial.stores.tracking.client import connect
 from include.perennial.stores.tracking.registry import Registry
 from include.perennial.stores.tracking.runs import Tracking
+from tests.closed_loop import Loop, build, copied
 from tests.promotions import StoredModel, store_model
 from tests.training_runs import Data, make_toy, publish_weeks
 
@@ -56,3 +57,15 @@ def runs(mlflow_client: MlflowClient, tmp_path: Path) -> Tracking:
     mlflow.set_tracking_uri(mlflow_client.tracking_uri)
     mlflow.set_registry_uri(mlflow_client.tracking_uri)
     return Tracking(mlflow_client, tmp_path / "artifacts")
+
+
+@pytest.fixture(scope="session")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Loop:
+    """A closed loop with champions 1, 2 and 3, of which 3 reigns; not to be changed."""
+    return build(tmp_path_factory.mktemp("closed"))
+
+
+@pytest.fixture
+def loop(closed: Loop, tmp_path: Path) -> Loop:
+    """The same, to be changed."""
+    return copied(closed, tmp_path)

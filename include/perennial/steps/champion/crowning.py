@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from include.perennial.contracts import Decision, PromotionStatus, Registration
+from include.perennial.contracts import PromotionStatus, Registration
 from include.perennial.digests import digest
 from include.perennial.errors import BadInput, IntegrityError, Unavailable
 from include.perennial.messages import shown, shown_names
@@ -18,6 +18,7 @@ from include.perennial.steps.champion.change import (
 )
 from include.perennial.steps.champion.proof import NotFit, prove
 from include.perennial.steps.reconcile import reconcile
+from include.perennial.steps.registered import SHOWN_VERSIONS, decision_of, find_registered
 from include.perennial.stores.ledger import (
     CROWNING_KINDS,
     FREEZING_KINDS,
@@ -25,13 +26,9 @@ from include.perennial.stores.ledger import (
     ChampionChanged,
     Event,
     EventKind,
-    Ledger,
     PipelineFrozen,
-    Registered,
     succession,
 )
-
-_SHOWN_VERSIONS = 30
 
 
 def rollback(
@@ -77,7 +74,8 @@ def promote(
         Unavailable: a store does not answer.
     """
     name, reason = pipeline.spec.name, checked_reason(reason)
-    registration, decision = _registered(name, version, stores.ledger)
+    registration, judged = find_registered(name, version, stores.ledger)
+    decision = decision_of(judged)
     champion = stores.ledger.champion(name)
     asked = _Asked(Action.PROMOTE, pipeline, stores, champion, dry_run)
     if champion is not None and champion.version == version:
@@ -210,22 +208,6 @@ def _target(name: str, crownings: list[Event], version: str | None) -> Event:
     if wanted not in reigned:
         raise BadInput(
             f"Version {shown(wanted)} of {name} was never champion: champions were "
-            f"{shown_names(reigned, _SHOWN_VERSIONS)}. Any other registered version can be promoted, with a reason."
+            f"{shown_names(reigned, SHOWN_VERSIONS)}. Any other registered version can be promoted, with a reason."
         )
     return reigned[wanted]
-
-
-def _registered(name: str, version: str, ledger: Ledger) -> tuple[Registration, Decision]:
-    versions = {str(event.payload["version"]): event for event in ledger.events(name, [EventKind.REGISTERED])}
-    if version not in versions:
-        raise BadInput(
-            f"Version {shown(version)} of {name} is not registered: versions are "
-            f"{shown_names(versions, _SHOWN_VERSIONS) or 'none'}."
-        )
-    registration = Registered.model_validate(versions[version].payload).registration
-    judged = ledger.find(name, EventKind.JUDGED, registration.run_key)
-    if judged is None:
-        raise IntegrityError(
-            f"The ledger has no decision of run {registration.run_key}, which made version {version} of {name}."
-        )
-    return registration, Decision.model_validate(judged.payload)
