@@ -50,7 +50,9 @@ class DecisionLink(BaseOperatorLink):
         # The ledger keeps a dry run under a key that only it knows.
         if not plan or plan["request"]["dry_run"]:
             return ""
-        return f"{base_url()}/continuous-training/decisions/{quote(plan['pipeline'])}/{quote(plan['run_key'])}"
+        # Airflow shows what follows its page's own route in the frame below its navigation.
+        page = f"{base_url()}/plugin/continuous-training/continuous-training"
+        return f"{page}/decisions/{quote(plan['pipeline'])}/{quote(plan['run_key'])}"
 
 
 def run_url(dag_id: str, run_id: str) -> str:

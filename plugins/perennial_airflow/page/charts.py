@@ -72,7 +72,8 @@ def _line(curve: Curve, points: tuple[tuple[float, float], ...], color: str, mod
 
 def _square(x: str, y: str) -> Figure:
     return {
-        "height": 360,
+        "height": 380,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "xaxis": {"title": {"text": x}, "range": [0, 1], "constrain": "domain"},
         "yaxis": {"title": {"text": y}, "range": [0, 1]},
     }

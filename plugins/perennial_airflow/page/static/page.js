@@ -35,12 +35,26 @@
     return { ...base, ...layout, ...lines };
   }
 
+  // Names of reigns that would stand on each other on a narrow screen are left out.
+  function readable(layout, width) {
+    const names = layout.annotations || [];
+    const at = names.map((name) => Date.parse(name.x));
+    const pixels = (width - 70) / Math.max(1, Math.max(...at) - Math.min(...at));
+    let last = -Infinity;
+    const shown = names.filter((name, index) => {
+      const apart = (at[index] - last) * pixels > 30;
+      last = apart ? at[index] : last;
+      return apart;
+    });
+    return { ...layout, annotations: shown };
+  }
+
   function draw(figure) {
     const spec = JSON.parse(figure.querySelector("script").textContent);
     const place = figure.querySelector(".plot");
     const styles = style();
     place.textContent = "";
-    const layout = themed(coloured(spec.layout, styles), styles);
+    const layout = themed(readable(coloured(spec.layout, styles), place.clientWidth), styles);
     return Plotly.react(place, coloured(spec.data, styles), layout, { responsive: true, displayModeBar: false });
   }
 
