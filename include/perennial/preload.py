@@ -4,7 +4,10 @@ Imports dominate a weekly job: a cold process pays about six seconds for them, a
 Nothing here starts a thread or opens a connection, so that forking stays safe.
 """
 
+import include.perennial.steps.approve
 import include.perennial.steps.decide
+import include.perennial.steps.describe_partition
+import include.perennial.steps.describe_version
 import include.perennial.steps.fit
 import include.perennial.steps.judge
 import include.perennial.steps.measure
