@@ -4,6 +4,7 @@
 ``train``   plan -> fit (mapped) -> judge -> register -> promote
 ``score``   each new partition, with the champion of its time
 ``monitor`` ready -> measure -> decide -> retrain, once per scored partition
+``champion`` roll back, freeze, unfreeze or promote by hand
 ``common``  default arguments, timetable and assets, the same for all
 """
 
@@ -13,6 +14,7 @@ from airflow.sdk import DAG
 
 from include.perennial.pipeline_folder import load_pipeline
 from include.perennial.settings import Settings
+from perennial_dags.champion import champion_dag
 from perennial_dags.ingest import ingest_dag
 from perennial_dags.monitor import monitor_dag
 from perennial_dags.score import score_dag
@@ -26,4 +28,4 @@ def build_dags(name: str) -> list[DAG]:
         SpecError: the folder is broken; Airflow shows it as the import error of the calling file.
     """
     spec = load_pipeline(name, Settings.from_env().pipelines).spec
-    return [ingest_dag(spec), train_dag(spec), score_dag(spec), monitor_dag(spec)]
+    return [ingest_dag(spec), train_dag(spec), score_dag(spec), monitor_dag(spec), champion_dag(spec)]

@@ -11,7 +11,7 @@ import pytest
 
 from embedded.config import PROJECT, environment, open_stack
 
-STEPS = ("ingest", "train", "score", "monitor")
+STEPS = ("ingest", "train", "score", "monitor", "champion")
 HEAVY = ("mlflow", "great_expectations", "evidently", "sklearn", "dvc", "pandas", "numpy", "pyarrow", "matplotlib")
 
 # Parsing happens in a process of its own: what pytest has imported must not hide what a DAG file imports.

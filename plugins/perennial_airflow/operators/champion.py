@@ -1,0 +1,70 @@
+"""Operators of ``<name>.champion``: what a person does to the champion, and the news of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.perennial.errors import BadInput
+from perennial_airflow import runtime
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.perennial.pipeline_folder import Pipeline
+    from include.perennial.settings import Settings
+    from include.perennial.steps.champion import ChampionChange
+
+
+class ChampionOperator(BaseOperator):
+    """Do what the form asks, or say what would be done. A refusal fails at once and the champion stays."""
+
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with runtime.work():
+            pipeline, settings = runtime.load(self.pipeline)
+            change = _change(pipeline, settings, context["params"], runtime.actor(context))
+        self.log.info("%s", change.sentence)
+        context["ti"].xcom_push("summary", change.sentence)
+        return change.model_dump(mode="json")
+
+
+class AnnounceOperator(BaseOperator):
+    """Update the outlets with the new champion; skipped if there is none."""
+
+    template_fields = ("change",)
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, change: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.change = change
+
+    def execute(self, context: Context) -> None:
+        if not self.change["crowned"]:
+            raise AirflowSkipException("The champion did not change.")
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"version": self.change["champion_version"]}
+
+
+def _change(pipeline: Pipeline, settings: Settings, params: dict[str, Any], actor: str) -> ChampionChange:
+    from include.perennial.steps.champion import Action, ChampionStores, freeze, promote, rollback, unfreeze
+    from include.perennial.stores.ledger import Ledger
+
+    action, version = Action(params["action"]), params["version"]
+    how = {"reason": params["reason"], "actor": actor, "dry_run": params["dry_run"]}
+    if action in (Action.FREEZE, Action.UNFREEZE):
+        act = freeze if action is Action.FREEZE else unfreeze
+        return act(pipeline.spec.name, Ledger.open(settings.ledger_url), **how)
+    stores = ChampionStores.open(settings)
+    if action is Action.ROLLBACK:
+        return rollback(pipeline, stores, version=version, **how)
+    if version is None:
+        raise BadInput("version: which registered version to promote? MLflow's number, such as 7.")
+    return promote(pipeline, stores, version=version, **how)
