@@ -78,6 +78,11 @@ class S3Folder:
             return False
         return True
 
+    def remove(self, key: str) -> None:
+        """Remove the object named ``key``; nothing happens if there is none."""
+        with _translated(self.url(key)):
+            self.client.delete_object(Bucket=self.bucket, Key=self._path(key))
+
     def keys(self, prefix: str = "", *, deep: bool = True) -> list[str]:
         """Keys that start with ``prefix``, sorted; with ``deep=False`` none that has a ``/`` after it."""
         out = []

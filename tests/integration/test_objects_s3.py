@@ -57,6 +57,15 @@ def test_a_missing_or_changed_object_is_refused(store: ObjectStore, tmp_path: Pa
     assert list((tmp_path / "target").iterdir()) == []
 
 
+def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: ObjectStore) -> None:
+    store.put_bytes("a/1", b"")
+    store.put_bytes("a/10", b"")
+    for _ in range(2):
+        store.remove("a/1")
+
+    assert store.list("a/") == ["a/10"]
+
+
 @pytest.mark.parametrize("name", ["access_key_id", "secret_access_key"])
 def test_a_wrong_key_is_refused_and_not_shown(on_s3: Settings, name: str) -> None:
     wrong = dataclasses.replace(on_s3.s3, **{name: "wrong-and-secret"})

@@ -16,6 +16,7 @@
 ``calibrate``  makes what a champion is measured against, once
 ``measure``    compares the partition with the champion's window
 ``decide``     puts the measurements to the policy and records the answer
+``retention``  removes old objects that nothing needs any more, by hand
 
 Each step takes and returns the small frozen contracts of ``contracts`` and may be repeated:
 the same input finds what exists.

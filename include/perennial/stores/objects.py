@@ -105,6 +105,10 @@ class ObjectStore(ABC):
         """Whether there is an object named ``key``."""
 
     @abstractmethod
+    def remove(self, key: str) -> None:
+        """Remove the object named ``key``; nothing happens if there is none."""
+
+    @abstractmethod
     def url(self, key: str) -> str:
         """Where a person finds the object: ``file://`` or ``s3://``."""
 
@@ -133,6 +137,11 @@ class LocalObjects(ObjectStore):
     def exists(self, key: str) -> bool:
         return (self.root / _checked(key)).is_file()
 
+    def remove(self, key: str) -> None:
+        path = self.root / _checked(key)
+        with _translated(path):
+            path.unlink(missing_ok=True)
+
     def url(self, key: str) -> str:
         return (self.root / _checked(key)).as_uri()
 
@@ -160,6 +169,9 @@ class S3Objects(ObjectStore):
 
     def exists(self, key: str) -> bool:
         return self.folder.exists(_checked(key))
+
+    def remove(self, key: str) -> None:
+        self.folder.remove(_checked(key))
 
     def url(self, key: str) -> str:
         return self.folder.url(_checked(key))

@@ -53,6 +53,15 @@ def test_listing_is_sorted_and_by_prefix(store: ObjectStore) -> None:
     assert store.list("nowhere/") == []
 
 
+def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: ObjectStore) -> None:
+    store.put_bytes(KEY, b"")
+    for _ in range(2):
+        store.remove(KEY)
+
+    assert not store.exists(KEY)
+    assert store.list("") == []
+
+
 def test_a_missing_object_is_a_broken_record(store: ObjectStore, tmp_path: Path) -> None:
     assert not store.exists(KEY)
     with pytest.raises(IntegrityError, match="is recorded but not stored"):
@@ -80,6 +89,8 @@ def test_a_key_that_is_no_plain_path_is_refused(store: ObjectStore, key: str) ->
         store.put_bytes(key, b"")
     with pytest.raises(BadInput, match="Object key"):
         store.get_bytes(key)
+    with pytest.raises(BadInput, match="Object key"):
+        store.remove(key)
 
 
 def test_a_prefix_cannot_climb_out(store: ObjectStore) -> None:
