@@ -14,7 +14,7 @@ _TEXT_LIMIT = 1000
 # What Markdown acts on inside a line; an underscore between letters is not among it.
 _SPECIAL = re.compile(r"([\\`*\[\]|~!]|(?<![^\W_])_|_(?![^\W_]))")
 # What makes a line a heading or a list.
-_BLOCK = re.compile(r"^(#|\d{1,9}(?=[.)]))")
+_BLOCK = re.compile(r"^(#|\d{1,9}(?=[.)](\s|$)))")
 # What a spreadsheet takes for a formula, when a table is copied into it.
 _FORMULA = re.compile(r"^[=+\-@]")
 

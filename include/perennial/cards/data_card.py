@@ -26,7 +26,7 @@ def data_card(
         "Rows set aside": _quarantine(validated),
         "What has changed": [f"- {text(change)}" for change in _changes(profile, before)] or ["Nothing notable."],
         "Columns": _columns(profile, before, spec),
-        "The partitions before": _quality([*before, profile]),
+        "Beside the partitions before it": _quality([*before, profile]),
     }
     lines = [f"# {text(title)}", "", text(_sentence(spec, profile))]
     for name, content in sections.items():

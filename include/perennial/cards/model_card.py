@@ -128,18 +128,25 @@ def _metrics(decision: Decision) -> list[str]:
 
 
 def _slices(judgement: Judgement) -> list[str]:
-    slices = [check for check in judgement.checks if check.name.startswith("slice")]
-    return gate_table(judgement.model_copy(update={"checks": tuple(slices)})) if slices else ["None were judged."]
+    lines = _checks(judgement, of_slices=True)
+    return lines or ["None were judged."]
 
 
 def _gate(judgement: Judgement, mine: list[Event]) -> list[str]:
-    lines = [f"**{judgement.verdict}**: {text(judgement.sentence)}", "", *gate_table(judgement)]
+    """Every judgement with its checks; those of slices have a table of their own."""
+    verdict = f"**{judgement.verdict}**: {text(judgement.sentence)}"
+    lines = [verdict, "", *_checks(judgement, of_slices=False)]
     for event in mine:
         if event.kind is EventKind.REJUDGED:
             again = Judgement.model_validate(event.payload["judgement"])
             against = f"Judged again against version {text(again.champion_version or NONE)}, champion meanwhile"
             lines += ["", f"{against}: **{again.verdict}**. {text(again.sentence)}", "", *gate_table(again)]
     return lines
+
+
+def _checks(judgement: Judgement, *, of_slices: bool) -> list[str]:
+    checks = tuple(check for check in judgement.checks if check.name.startswith("slice") is of_slices)
+    return gate_table(judgement.model_copy(update={"checks": checks})) if checks else []
 
 
 def _limits(decision: Decision, spec: PipelineSpec) -> list[str]:
