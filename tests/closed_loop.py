@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlflow.tracking._tracking_service import utils
+
 from include.perennial.contracts import CandidateFit, Decision, Promotion, TrainingPlan, TrainingRequest, Trigger
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
@@ -166,6 +168,8 @@ def copied(loop: Loop, root: Path) -> Loop:
         {"PERENNIAL_HOME": str(root / "home"), "PERENNIAL_PIPELINES": str(root / "code" / "include" / "pipelines")}
     )
     copy = replace(loop, settings=settings, code=root / "code")
+    # Where artifacts are is remembered by their id, for all servers of a process: the copy's are elsewhere.
+    utils._artifact_repos_cache.clear()
     old, new = str(loop.settings.home), str(settings.home)
     copy.sql(
         "mlflow.db",

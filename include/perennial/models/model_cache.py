@@ -75,6 +75,20 @@ class ModelCache:
             with self._downloaded(model, copy):
                 log.info("Keeping a copy of model %s", copy.name)
 
+    def copy_of(self, model: ModelFile) -> Path | None:
+        """Where the copy of ``model`` is, intact or not; None if there is none."""
+        copy = self._folder / _name(model)
+        return copy if copy.is_dir() else None
+
+    def replace(self, model: ModelFile) -> None:
+        """Put what is stored in the place of the copy, once it was found to be intact.
+
+        Raises:
+            IntegrityError: the stored files are not those of the record.
+            Unavailable: the store does not answer.
+        """
+        self._fetched(model, self._folder / _name(model))
+
     def _fetched(self, model: ModelFile, copy: Path) -> SklearnPipeline:
         # Loaded from where nobody else looks: other processes may be replacing the same copy.
         with self._downloaded(model, copy) as folder:

@@ -115,10 +115,23 @@ class PredictionLog:
         frames = [_read(self._store.get_bytes(name), name) for name in names]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
 
+    def names(self, pipeline: str) -> list[str]:
+        """Names of all files of a pipeline, in the object store."""
+        return self._store.list(predictions_of(pipeline, ""))
+
+    def read_file(self, name: str) -> pd.DataFrame:
+        """The predictions of one file.
+
+        Raises:
+            IntegrityError: it is damaged.
+        """
+        return _read(self._store.get_bytes(name), name)
+
     def partitions_of(self, pipeline: str, version: str) -> list[str]:
         """Keys of the partitions that ``version`` has scored, oldest first."""
-        names = self._store.list(predictions_of(pipeline, ""))
-        return sorted(name.split("/")[-2] for name in names if name.endswith(f"/{_PREFIX}{version}{_SUFFIX}"))
+        return sorted(
+            name.split("/")[-2] for name in self.names(pipeline) if name.endswith(f"/{_PREFIX}{version}{_SUFFIX}")
+        )
 
     def served(self, pipeline: str, key: str) -> pd.DataFrame:
         """The predictions of a partition that count: of the champion it was scored with last; no rows if of none."""

@@ -9,6 +9,7 @@ it names are in the DVC remote. A commit is a dataset version. Publishing goes t
 ``files``    DVC: bytes into and out of the remote, and a local cache of verified partitions
 ``commits``  Git: commits read and written without a checkout, in a local repository or behind any Git URL
              (``git_process`` runs Git)
+``upkeep``   looks at the remote and the copies, and mends them
 ``entry``    what a ``.dvc`` file says of a partition
 ``lock``     one process at a time
 

@@ -51,11 +51,11 @@ for _module in _IMPORTED_LATE_BY_DVC:
 
 logger = logging.getLogger(__name__)
 
-_REMOTE = "storage"
-_QUIET = {"remote": _REMOTE, "analytics": False, "check_update": False, "autostage": False}
+REMOTE = "storage"
+_QUIET = {"remote": REMOTE, "analytics": False, "check_update": False, "autostage": False}
 _CONNECT_TIMEOUT_S = 10
 _READ_TIMEOUT_S = 60
-_PARALLEL = 8
+PARALLEL = 8
 _ABANDONED_S = 24 * 3600
 
 
@@ -71,7 +71,7 @@ class PartitionFiles:
 
     def first_files(self) -> dict[str, str]:
         """What a registry starts with, text by path, so that ``git clone`` and ``dvc pull`` work in it."""
-        config = ConfigObj({"core": _QUIET, f'remote "{_REMOTE}"': {"url": self.remote, "verify": True}})
+        config = ConfigObj({"core": _QUIET, f'remote "{REMOTE}"': {"url": self.remote, "verify": True}})
         return {
             ".dvc/config": "\n".join(config.write()) + "\n",
             ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
@@ -108,8 +108,8 @@ class PartitionFiles:
         missing = [version for version in versions if not self._is_intact(version)]
         if missing:
             with self._workspace() as folder, self._repo(folder) as repo:
-                odb = repo.cloud.get_remote_odb(_REMOTE)
-                with ThreadPoolExecutor(_PARALLEL) as pool:
+                odb = repo.cloud.get_remote_odb(REMOTE)
+                with ThreadPoolExecutor(PARALLEL) as pool:
                     list(pool.map(partial(self._download, odb, folder), missing))
         return [self._cached(version.sha256) for version in versions]
 
@@ -119,7 +119,7 @@ class PartitionFiles:
         with exclusive(self._locks / f"push-{md5[:2]}"):
             for _ in range(2):
                 repo.push(targets=[str(entry)])
-                odb = repo.cloud.get_remote_odb(_REMOTE)
+                odb = repo.cloud.get_remote_odb(REMOTE)
                 if odb.fs.size(odb.oid_to_path(md5)) == n_bytes:
                     return
                 odb.delete(md5)
@@ -185,7 +185,7 @@ class PartitionFiles:
         except (OSError, DvcException, BotoCoreError, ClientError) as error:
             raise Unavailable(
                 f"The DVC remote {self.remote} cannot be used: {type(error).__name__}: "
-                f"{' '.join(str(error).split())[:300]}. Check PERENNIAL_DVC_REMOTE, its credentials and the disk; "
+                f"{' '.join(str(error).split())[:300]}. Check PERENNIAL_DVCREMOTE, its credentials and the disk; "
                 "then retry."
             ) from error
 
@@ -194,7 +194,7 @@ class PartitionFiles:
         return {
             "core": {**_QUIET, "no_scm": True, "site_cache_dir": str(private / "site")},
             "cache": {"dir": str(private / "cache"), "type": "copy"},
-            "remote": {_REMOTE: {"url": self.remote, "verify": True, **_access(self.remote, self._s3)}},
+            "remote": {REMOTE: {"url": self.remote, "verify": True, **_access(self.remote, self._s3)}},
         }
 
 

@@ -25,7 +25,7 @@ RUN_KEY_TAG = "perennial.run_key"
 LEDGER_HEAD_TAG = "perennial.ledger_head"
 TAG_VALUE_LIMIT = 5000
 _ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
-_MISSING = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+MISSING = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 # Any error of its database but an outage, a violated primary key among them.
 _CONFLICT = ErrorCode.Name(BAD_REQUEST)
 # Written by MLflow's client next to what it downloads; not part of the stored model.
@@ -174,7 +174,7 @@ def _unless_missing(call: Callable[[], T]) -> T | None:
     try:
         return call()
     except MlflowException as error:
-        if error.error_code != _MISSING:
+        if error.error_code != MISSING:
             raise
         return None
 

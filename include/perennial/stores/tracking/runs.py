@@ -33,7 +33,7 @@ from include.perennial.settings import Settings
 from include.perennial.stores.tracking import logged_models
 from include.perennial.stores.tracking.client import connect, sent_once, speaking_to
 from include.perennial.stores.tracking.model_folder import ModelPackage
-from include.perennial.stores.tracking.registry import Registry
+from include.perennial.stores.tracking.registry import MISSING, Registry
 
 KEY_TAG = "perennial.key"
 _DIGEST_CHARS = 36  # the most that MLflow keeps of a dataset's digest; the source holds all of it
@@ -152,6 +152,23 @@ class Tracking:
             IntegrityError: MLflow has no such files.
         """
         return Registry(self._client).download(model.model_uri, target)
+
+    def restore_model(self, model: ModelFile, folder: Path) -> None:
+        """Upload ``folder``, an intact copy of the files of ``model``, over what is stored."""
+        with speaking_to(self._uri):
+            self._client.log_model_artifacts(logged_models.model_id(model), str(folder))
+
+    def read_artifact(self, run_id: str, name: str) -> bytes | None:
+        """An artifact of a run; None if the run or the file is not there."""
+        with speaking_to(self._uri), tempfile.TemporaryDirectory() as folder:
+            try:
+                if name not in {file.path for file in self._client.list_artifacts(run_id)}:
+                    return None
+                return Path(self._client.download_artifacts(run_id, name, folder)).read_bytes()
+            except MlflowException as error:
+                if error.error_code != MISSING:
+                    raise
+                return None
 
     def _experiment(self, pipeline: str) -> str:
         if pipeline not in self._experiments:

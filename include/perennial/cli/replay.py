@@ -1,37 +1,18 @@
-"""Commands for people and scripts, without Airflow: ``python -m include.perennial.cli <command> --help``."""
+"""``replay``: compare retraining policies over months."""
 
 import argparse
 import json
-import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from include.perennial.errors import PerennialError
+from include.perennial.cli.output import Commands, command
 from include.perennial.settings import Settings
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage."""
-    asked = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    try:
-        return int(asked.run(asked))
-    except PerennialError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m include.perennial.cli", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    _add_replay(commands)
-    return parser
-
-
-def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add the command of this module."""
     text = "compare retraining policies over months of partitions; changes nothing but files of its own"
-    replay = commands.add_parser("replay", help=text, description=text)
+    replay = command(commands, "replay", text, text)
     replay.add_argument("pipeline", help="name of a pipeline folder")
     replay.add_argument("first", metavar="from", help="key of the first partition to decide on, such as 2013-03-04")
     replay.add_argument("last", metavar="to", help="key of the last one")
@@ -42,7 +23,6 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="never, or of schedule, schedule/<n>, drift and performance those joined by +; may be repeated",
     )
     replay.add_argument("--out", type=Path, help="folder of the CSV and the plot; default: replay/ in PERENNIAL_HOME")
-    replay.add_argument("--json", action="store_true", help="print the result as one JSON object instead of a table")
     text = "say whether the ledger holds the same decisions over the same windows; exit status 1 if one differs"
     replay.add_argument("--check", action="store_true", help=text)
     replay.set_defaults(run=_replay)
@@ -80,7 +60,3 @@ def _replay(asked: argparse.Namespace) -> int:
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

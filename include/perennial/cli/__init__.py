@@ -1,0 +1,12 @@
+"""Commands for people and scripts, without Airflow: ``./perennial <command> --help``, one module per kind of command.
+
+``main``      the parser, exit status and errors
+``records``   verify, reproduce
+``champion``  rollback, freeze, unfreeze
+``replay``    compare retraining policies over months
+``output``    how results are printed, as text or as JSON
+"""
+
+from include.perennial.cli.main import main
+
+__all__ = ["main"]
