@@ -20,7 +20,9 @@ _HEAD = """<!doctype html>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }}
 table {{ border-collapse: collapse; display: block; overflow-x: auto; margin: .5rem 0 1.5rem; }}
 th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8886; vertical-align: top; }}
-td, li, p {{ overflow-wrap: anywhere; }}
+li, p, h1 {{ overflow-wrap: anywhere; }}
+td {{ overflow-wrap: break-word; max-width: 20rem; }}
+td:last-child {{ overflow-wrap: anywhere; min-width: 12rem; max-width: 48rem; }}
 h2 {{ margin-top: 2rem; }}
 </style>
 </head>
