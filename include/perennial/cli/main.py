@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage."""
     asked = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    # Its progress is of no use to a person who asked something else.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Each repeat of a request would be told before the error that sums them up.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         return int(asked.run(asked))
     except PerennialError as error:

@@ -13,14 +13,13 @@ from include.perennial.stores.ledger import (
     CROWNING_KINDS,
     Champion,
     Crowning,
-    Event,
     EventKind,
     Ledger,
 )
 from include.perennial.stores.ledger.events import FREEZING_KINDS
 from include.perennial.views.needs import Need, NeedKind, needs
 from include.perennial.views.published import Newest, newest
-from include.perennial.views.trials import TRIAL_KINDS, Became, Trial, trials
+from include.perennial.views.trials import TRIAL_KINDS, Trial, trials
 from include.perennial.views.watch import WATCH_KINDS, Watch, watch
 
 
@@ -50,10 +49,7 @@ class Crown(Contract):
 
 
 class PipelineOverview(Contract):
-    """Everything a person asks first. ``tried`` are the training runs since the crowning, newest first.
-
-    ``n_decisions`` and ``n_champions`` count all that the ledger holds.
-    """
+    """Everything a person asks first. ``tried`` are the training runs since the crowning, newest first."""
 
     name: str
     title: str
@@ -65,8 +61,6 @@ class PipelineOverview(Contract):
     watch: Watch | None
     newest: Newest | None
     needs: tuple[Need, ...]
-    n_decisions: int
-    n_champions: int
 
 
 def pipeline_names(settings: Settings, ledger: Ledger) -> list[str]:
@@ -83,9 +77,8 @@ def overview(name: str, settings: Settings, ledger: Ledger) -> PipelineOverview:
     """
     pipeline, broken = _load(name, settings)
     champion = ledger.champion(name)
-    crowned = ledger.events(name, CROWNING_KINDS)
-    ever_tried = trials(ledger.events(name, TRIAL_KINDS))
-    tried = _since(champion, ever_tried)
+    # The crowned run itself was judged before it was crowned.
+    tried = trials(ledger.events(name, TRIAL_KINDS - CROWNING_KINDS, champion.seq if champion else 0))
     watched = watch(ledger.events(name, WATCH_KINDS))
     freezing = ledger.events(name, FREEZING_KINDS)
     found = needs(champion, freezing, tried, watched)
@@ -96,13 +89,11 @@ def overview(name: str, settings: Settings, ledger: Ledger) -> PipelineOverview:
         owner=spec.owner if spec else "",
         period=spec.period if spec else "period",
         frozen=bool(freezing) and freezing[-1].kind is EventKind.FROZEN,
-        champion=_crown(champion, crowned, ledger) if champion else None,
+        champion=_crown(name, champion, ledger) if champion else None,
         tried=tried,
         watch=watched,
         newest=newest(ledger.events(name, PUBLISHING_KINDS)),
         needs=(broken, *found) if broken else found,
-        n_decisions=sum(trial.became not in (Became.SKIPPED, Became.DRY_RUN) for trial in ever_tried),
-        n_champions=len(crowned),
     )
 
 
@@ -113,17 +104,14 @@ def _load(name: str, settings: Settings) -> tuple[Pipeline | None, Need | None]:
         return None, Need(kind=NeedKind.BROKEN_SPEC, title="The pipeline's folder cannot be read", text=str(error))
 
 
-def _since(champion: Champion | None, found: tuple[Trial, ...]) -> tuple[Trial, ...]:
-    """Training runs after the crowning; the crowned one itself was judged before it."""
-    return tuple(trial for trial in found if champion is None or trial.seq > champion.seq)
-
-
-def _crown(champion: Champion, crowned: list[Event], ledger: Ledger) -> Crown:
-    event = crowned[-1]
+def _crown(name: str, champion: Champion, ledger: Ledger) -> Crown:
+    # By sequence, so that a long history is not read for its last two crownings.
+    [event] = ledger.events(name, CROWNING_KINDS, champion.seq - 1)[:1]
     crowning = Crowning.model_validate(event.payload)
     judged = ledger.find(event.pipeline, EventKind.JUDGED, champion.run_key)
     decision = Decision.model_validate(judged.payload) if judged else None
-    before = crowned[-2].payload["version"] if len(crowned) > 1 else None
+    expected = crowning.expected_champion_seq
+    before = ledger.events(name, CROWNING_KINDS, expected - 1)[0].payload["version"] if expected else None
     return Crown(
         version=champion.version,
         seq=champion.seq,

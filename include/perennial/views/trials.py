@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from include.perennial.contracts import Contract, Decision, Judgement, TrainingRequest, Trigger, Verdict
+from include.perennial.contracts import Contract, TrainingRequest, Trigger, Verdict
 from include.perennial.stores.ledger import Event, EventKind, Refused
 
 JUDGING_KINDS = frozenset({EventKind.JUDGED, EventKind.DRY_RUN})
@@ -80,27 +80,30 @@ def trials(events: Iterable[Event]) -> tuple[Trial, ...]:
 
 
 def trial(judged: Event, following: Sequence[Event]) -> Trial:
-    """The training run that the event ``judged`` decided; ``following`` are the events of its run key after it."""
-    decision = Decision.model_validate(judged.payload)
-    request, judgement = decision.plan.request, decision.judgement
-    became, why = _became(judged, judgement, following)
+    """The training run that the event ``judged`` decided; ``following`` are the events of its run key after it.
+
+    Reads what it needs of the decision and no more: a page lists hundreds, each with dozens of checks.
+    """
+    decision, judgement = judged.payload, judged.payload["judgement"]
+    request = TrainingRequest.model_validate(decision["plan"]["request"])
+    became, why = _became(judged, judgement["sentence"], following)
     return Trial(
         key=judged.key,
         seq=judged.seq,
-        as_of=decision.plan.as_of,
+        as_of=decision["plan"]["as_of"],
         at_utc=judged.at_utc,
         trigger=request.trigger,
         reason=request.reason,
         requested_by=request.requested_by,
         became=became,
         why=why,
-        winner=decision.winner,
-        verdict=judgement.verdict,
+        winner=decision["winner"],
+        verdict=judgement["verdict"],
         version=next((str(event.payload["version"]) for event in following), None),
-        against=judgement.champion_version,
-        metrics=decision.metrics,
-        delta=judgement.delta,
-        delta_interval=judgement.delta_interval,
+        against=judgement["champion_version"],
+        metrics=decision["metrics"],
+        delta=judgement["delta"],
+        delta_interval=judgement["delta_interval"],
     )
 
 
@@ -111,19 +114,19 @@ def run_key_of(event: Event) -> str:
     return str(event.payload["run_key"])
 
 
-def _became(judged: Event, judgement: Judgement, following: Sequence[Event]) -> tuple[Became, str]:
+def _became(judged: Event, sentence: str, following: Sequence[Event]) -> tuple[Became, str]:
     if judged.kind is EventKind.DRY_RUN:
-        return Became.DRY_RUN, judgement.sentence
+        return Became.DRY_RUN, sentence
     kinds = {event.kind for event in following}
     if EventKind.PROMOTED in kinds:
-        return Became.PROMOTED, judgement.sentence
+        return Became.PROMOTED, sentence
     refusals = [event for event in following if event.kind is EventKind.PROMOTION_REFUSED]
     if refusals:
         return Became.REFUSED, Refused.model_validate(refusals[-1].payload).promotion.sentence
     declined = [event for event in following if event.kind is EventKind.DECLINED]
     if declined:
         return Became.DECLINED, str(declined[-1].payload["sentence"])
-    return Became.REGISTERED if EventKind.REGISTERED in kinds else Became.REJECTED, judgement.sentence
+    return Became.REGISTERED if EventKind.REGISTERED in kinds else Became.REJECTED, sentence
 
 
 def _skipped(event: Event) -> Trial:

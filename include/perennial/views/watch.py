@@ -39,19 +39,18 @@ class Watch(Contract):
 
 def watch(events: Iterable[Event]) -> Watch | None:
     """The newest partition in ``events`` (of ``WATCH_KINDS``, oldest first); None if nothing was measured."""
-    measured: dict[str, tuple[Event, Measurement]] = {}
-    decided: dict[str, TriggerDecision] = {}
+    measured: dict[str, Event] = {}
+    decided: dict[str, Event] = {}
     for event in events:
         if event.kind is EventKind.MEASURED:
-            measurement = Measurement.model_validate(event.payload)
-            measured[measurement.key] = event, measurement
+            measured[str(event.payload["key"])] = event
         else:
-            evaluation = Evaluation.model_validate(event.payload).decision
-            decided[evaluation.key] = evaluation
+            decided[str(event.payload["decision"]["key"])] = event
     if not measured:
         return None
     key = max(measured)
-    event, measurement = measured[key]
+    event, evaluated = measured[key], decided.get(key)
+    measurement = Measurement.model_validate(event.payload)
     matured = measurement.matured
     return Watch(
         key=key,
@@ -66,7 +65,7 @@ def watch(events: Iterable[Event]) -> Watch | None:
         value=matured.value if matured else None,
         expected_interval=matured.expected_interval if matured else None,
         is_worse=measurement.is_worse,
-        evaluation=decided.get(key),
+        evaluation=Evaluation.model_validate(evaluated.payload).decision if evaluated else None,
     )
 
 

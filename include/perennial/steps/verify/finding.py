@@ -68,7 +68,8 @@ class Verification(Contract):
         mended = sum(finding.repaired for finding in self.findings)
         left = len(self.findings) - mended
         said = "everything is as it was recorded" if not self.findings else f"{left} found wrong, {mended} mended"
-        return f"Looked at {seen or 'nothing'}: {said}."
+        hidden = " Not everything could be looked at." if self.not_looked_at else ""
+        return f"Looked at {seen or 'nothing'}: {said}.{hidden}"
 
 
 class Found(NamedTuple):

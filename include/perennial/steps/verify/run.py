@@ -22,6 +22,7 @@ _CHECKS: dict[Area, Check] = {
     Area.PREDICTIONS: files.predictions,
     Area.DECISIONS: files.decisions,
 }
+_OF_MLFLOW = {Area.LEDGER_END, Area.VERSIONS, Area.ALIASES, Area.MODELS, Area.DECISIONS}
 
 
 def verify(settings: Settings, pipelines: Sequence[str] = (), *, repair: bool = False) -> Verification:
@@ -55,17 +56,23 @@ def verify(settings: Settings, pipelines: Sequence[str] = (), *, repair: bool = 
 def _look(names: Sequence[str], stores: Stores) -> tuple[dict[Area, int], list[Found], list[str]]:
     counts: Counter[Area] = Counter()
     found: list[Found] = []
-    hidden: list[str] = []
+    hidden: dict[str, list[str]] = {}
+    down = ""
     for name in names:
         for area, check in _CHECKS.items():
+            if down and area in _OF_MLFLOW:
+                hidden[down].append(f"{area} of {name}")
+                continue
             try:
                 n, problems = check(name, stores)
             except Unavailable as error:
-                hidden.append(f"{name}, {area}: {error}")
+                # MLflow is waited for once: its areas share the reason.
+                down = str(error) if area in _OF_MLFLOW else down
+                hidden.setdefault(str(error), []).append(f"{area} of {name}")
                 continue
             counts[area] += n
             found += problems
-    return dict(counts), found, hidden
+    return dict(counts), found, [f"{', '.join(areas)}: {why}" for why, areas in hidden.items()]
 
 
 def _mend(found: Sequence[Found]) -> list[str] | None:
