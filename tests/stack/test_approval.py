@@ -154,6 +154,8 @@ def _waiting(live: Live, week: str) -> str:
     """A training run of ``week`` that waits for a person."""
     run_id = live.airflow.trigger(TRAIN, {"partition": week})
     _until(lambda: _states(live, run_id).get("approve") == "awaiting_input")
+    # Airflow 3.3 takes an answer for a failed task until its scheduler, once a second, has seen the task park.
+    time.sleep(2)
     return run_id
 
 

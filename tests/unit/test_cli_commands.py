@@ -68,8 +68,11 @@ def test_freeze_and_unfreeze(loop: Loop, capsys: pytest.CaptureFixture[str]) -> 
         (["freeze", "toy", "--reason", " "], "A reason of 1 to 500"),
         (["verify", "toi"], "The ledger has no pipeline 'toi' (did you mean 'toy'?)"),
         (["reproduce", "toy", "9"], "Version '9' of toy is not registered"),
+        (["status", "toi"], "There is no pipeline 'toi' (did you mean 'toy'?): known are toy."),
+        (["history", "toi"], "There is no pipeline 'toi' (did you mean 'toy'?): known are toy."),
+        (["explain", "toy", "9"], "The ledger holds no decision '9' of 'toy'"),
     ],
-    ids=["version", "pipeline", "reason", "verify", "reproduce"],
+    ids=["version", "pipeline", "reason", "verify", "reproduce", "status", "history", "explain"],
 )
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_refusal_is_one_line_and_status_1(
@@ -95,7 +98,9 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
     assert stopped.value.code == 2
 
 
-@pytest.mark.parametrize("name", ["rollback", "freeze", "unfreeze", "verify", "reproduce", "replay"])
+@pytest.mark.parametrize(
+    "name", ["status", "history", "explain", "rollback", "freeze", "unfreeze", "verify", "reproduce", "replay"]
+)
 def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([name, "--help"])
@@ -104,6 +109,44 @@ def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixtur
     assert stopped.value.code == 0
     assert "--json" in said
     assert len(said) > 400
+
+
+def test_status_names_the_champion_and_what_needs_a_person(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "champion    version 3 since" in said
+    assert "needs you   nothing" in said
+
+    assert cli.main(["status", "toy", "--json"]) == 0
+    [one] = json.loads(capsys.readouterr().out)["pipelines"]
+    assert (one["champion"]["version"], one["champion"]["over"]) == ("3", "2")
+
+
+def test_history_is_newest_first_and_says_what_it_leaves_out(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["history", "toy", "--last", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["version 3" in lines[0], "version 2" in lines[1]] == [True, True]
+    assert lines[2] == "1 earlier; --last 0 shows all."
+
+    assert cli.main(["history", "toy", "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert [(one["version"], one["became"]) for one in runs] == [
+        ("3", "promoted"),
+        ("2", "promoted"),
+        ("1", "promoted"),
+    ]
+
+
+def test_explain_tells_one_run_by_version_or_by_key(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "toy", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "## Gate" in said
+    assert "Version 2 was promoted." in said
+
+    assert cli.main(["explain", "toy", "2", "--json"]) == 0
+    key = json.loads(capsys.readouterr().out)["trial"]["key"]
+    assert cli.main(["explain", "toy", key]) == 0
+    assert capsys.readouterr().out == said
 
 
 def test_verify_says_what_is_wrong_and_mends_it(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
