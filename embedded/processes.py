@@ -209,8 +209,12 @@ def _save(stack: Stack, pids: dict[str, int]) -> None:
 
 
 def stop_on_terminate() -> None:
-    """Treat SIGTERM like Ctrl-C, so that whoever ends this process also gets the stack stopped."""
+    """Treat SIGTERM like Ctrl-C, so that whoever ends this process also gets the stack stopped.
+
+    Ctrl-C itself is asked for too: a shell starts its background jobs with SIGINT ignored, and so would ours be.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
