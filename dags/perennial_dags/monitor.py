@@ -6,6 +6,9 @@ predictions, labels, missing values, new categories, volume, and the performance
 `train` with the evidence as its reason; `alert` tells people; `report` keeps an Evidently page in the object store
 and adds the numbers to the champion's MLflow run.
 
+**Roll-back.** With `monitor.rollback` in `pipeline.yaml`, `trial` holds a new champion against the one before on the
+same matured rows and rolls it back if it is surely worse; skipped means that it stays.
+
 **When it runs.** After each partition that score has logged; by hand for any partition (`partition` in the form).
 `ready` waits in the triggerer until labels are mature, or `monitor.performance.label_wait_periods` are over.
 
@@ -24,9 +27,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable
+from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable, TriggerRule
 
 from include.perennial.spec import PipelineSpec
+from perennial_airflow.operators.champion import TrialOperator
 from perennial_airflow.operators.monitor import (
     AlertOperator,
     DecideOperator,
@@ -35,7 +39,7 @@ from perennial_airflow.operators.monitor import (
     RetrainOperator,
 )
 from perennial_airflow.operators.monitor_report import ReportOperator
-from perennial_dags.common import default_args, predictions_asset, start_date
+from perennial_dags.common import champion_asset, default_args, predictions_asset, start_date
 from perennial_dags.ingest import PARTITION_PARAM
 
 
@@ -58,6 +62,19 @@ def monitor_dag(spec: PipelineSpec) -> DAG:
         ready = PartitionReadySensor(task_id="ready", pipeline=spec.name, poke_interval=30)
         measured = MeasureOperator(task_id="measure", pipeline=spec.name, ready=ready.output)
         decided = DecideOperator(task_id="decide", pipeline=spec.name, measured=measured.output)
+        if rule := spec.monitor.rollback:
+            trial = TrialOperator(
+                task_id="trial",
+                pipeline=spec.name,
+                rule=rule,
+                ready=ready.output,
+                outlets=[champion_asset(spec)],
+                # Two looks at once would both start from the same champion.
+                max_active_tis_per_dag=1,
+            )
+            # What is decided next is about whoever is champion then; a champion that stays skips its trial.
+            decided.trigger_rule = TriggerRule.NONE_FAILED
+            measured >> trial >> decided
         RetrainOperator(task_id="retrain", pipeline=spec.name, evaluation=decided.output)
         AlertOperator(task_id="alert", pipeline=spec.name, evaluation=decided.output)
         # After measuring, which calibrates the champion's window if it is new; nothing waits for the drawing.

@@ -54,6 +54,11 @@ def alert_of_decision(decision: Decision) -> Alert | None:
     )
 
 
+def alert_of_rollback(pipeline: str, key: str, sentence: str) -> Alert:
+    """A champion that was worse than the one before on partition ``key`` and those before it."""
+    return _alert(AlertKind.ROLLED_BACK, f"{pipeline} {key}: the champion was rolled back", sentence)
+
+
 def alert_of_refused_data(pipeline: str, key: str, error: str) -> Alert:
     """A partition that broke the expectations, or with more rows in quarantine than the quota allows."""
     return _alert(AlertKind.DATA_REFUSED, f"{pipeline} {key}: the delivery was refused", error)

@@ -16,6 +16,7 @@ class AlertKind(enum.StrEnum):
     DRIFT = "drift"
     PERFORMANCE = "performance"
     REJECTED_RETRAIN = "rejected_retrain"
+    ROLLED_BACK = "rolled_back"
     DATA_REFUSED = "data_refused"
     MISSED_SCHEDULE = "missed_schedule"
 

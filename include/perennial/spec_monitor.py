@@ -69,8 +69,19 @@ class Policy(Spec):
         return self
 
 
+class Rollback(Spec):
+    """A champion on trial: its first partitions are held against what the one before would have said of them."""
+
+    trial_periods: int = Field(
+        default=4, ge=1, le=52, description="partitions after the crowning in which it may be rolled back"
+    )
+
+
 class Monitor(Spec):
-    """Measure, then decide: ``drift`` and ``performance`` say what is measured, ``policy`` what follows."""
+    """Measure, then decide: ``drift`` and ``performance`` say what is measured, ``policy`` what follows.
+
+    ``rollback`` is off unless given; ``rollback: {}`` takes its defaults.
+    """
 
     false_alarms_per_quarter: float = Field(
         default=1.0,
@@ -81,3 +92,4 @@ class Monitor(Spec):
     drift: Drift = Drift()
     performance: Performance = Performance()
     policy: Policy = Policy()
+    rollback: Rollback | None = None

@@ -62,7 +62,7 @@ def measure_partition(
     if champion is None:
         why = f"Partition {key} had no champion in its time: there is nobody to measure."
         return _nothing(version, None, MeasurementStatus.NO_CHAMPION, why)
-    predictions = _predictions(PredictionLog(store), version, champion)
+    predictions = said_of(PredictionLog(store), version, champion)
     if predictions.empty:
         why = f"Partition {key} has not been scored with version {champion.version} as it is now: run score for it."
         return _nothing(version, champion, MeasurementStatus.NOT_SCORED, why)
@@ -70,7 +70,7 @@ def measure_partition(
         calibration = calibration_of(champion, pipeline, registry=registry, store=store, models=models, ledger=ledger)
     except BadInput as error:
         return _nothing(version, champion, MeasurementStatus.NOT_CALIBRATED, str(error))
-    rows, y = _rows(pipeline, version, predictions, registry)
+    rows, y = scored_rows(pipeline, version, predictions, registry)
     labels = labels_of(pipeline, key, ledger.events(name, PUBLISHING_KINDS))
     status = labels.status(now_utc or dt.datetime.now(UTC), complete=bool(np.isin(y, (0.0, 1.0)).all()))
     # What is delivered before it is due is provisional, and a gap would make a metric of it a guess.
@@ -86,14 +86,14 @@ def measure_partition(
         return Measured(measure(pipeline.spec, facts, calibration, partition), calibration, partition)
 
 
-def _predictions(log: PredictionLog, version: PartitionVersion, champion: Champion) -> pd.DataFrame:
+def said_of(log: PredictionLog, version: PartitionVersion, champion: Champion) -> pd.DataFrame:
     """What ``champion`` said of these very bytes; no rows if it was not asked."""
     logged = log.read(version.pipeline, version.key)
     mine = (logged["model_version"] == champion.version) & (logged["dataset_sha256"] == version.sha256)
     return logged[mine & ~logged["shadow"].astype(bool)]
 
 
-def _rows(
+def scored_rows(
     pipeline: Pipeline, version: PartitionVersion, predictions: pd.DataFrame, registry: DataRegistry
 ) -> tuple[pd.DataFrame, Floats]:
     """The rows that were scored and their labels, NaN for a gap, in the order of the predictions."""

@@ -126,7 +126,7 @@ class _Scoring:
         """Predict all rows and log them."""
         data, rows = self.pipeline.spec.data, self.rows
         model = self.models.load(contender.model)
-        p = _probabilities(model, rows, f"Version {contender.version} of {self.partition.pipeline}", self.partition.key)
+        p = probabilities(model, rows, f"Version {contender.version} of {self.partition.pipeline}", self.partition.key)
         columns = {name: data.columns[name] for name in dict.fromkeys((data.time, *data.key))}
         logged = self.log.write(self._source(contender), rows, columns, p, dt.datetime.now(UTC))
         return _scored_by(contender, logged)
@@ -161,7 +161,13 @@ def _guarded(pipeline: Pipeline, partition: PartitionVersion, rows: pd.DataFrame
     return rows[checked.sieve.kept].reset_index(drop=True)
 
 
-def _probabilities(model: SklearnPipeline, rows: pd.DataFrame, who: str, key: str) -> Floats:
+def probabilities(model: SklearnPipeline, rows: pd.DataFrame, who: str, key: str) -> Floats:
+    """Probability of the label 1 for each row, shape ``(n,)``; ``who`` and ``key`` name model and partition in errors.
+
+    Raises:
+        BadInput: the model cannot score these columns.
+        DataError: it gives no probabilities.
+    """
     try:
         p = positive_probability(model, rows)
     except _CANNOT_SCORE as error:

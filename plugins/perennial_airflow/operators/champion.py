@@ -1,13 +1,15 @@
-"""Operators of ``<name>.champion``: what a person does to the champion, and the news of it."""
+"""Operators that change the champion outside of training: what a person asks for, and the trial of a new one."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.perennial.errors import BadInput
+from include.perennial.partitions import UTC
 from perennial_airflow import runtime
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from include.perennial.pipeline_folder import Pipeline
     from include.perennial.settings import Settings
+    from include.perennial.spec_monitor import Rollback
     from include.perennial.steps.champion import ChampionChange
 
 
@@ -34,6 +37,46 @@ class ChampionOperator(BaseOperator):
         self.log.info("%s", change.sentence)
         context["ti"].xcom_push("summary", change.sentence)
         return change.model_dump(mode="json")
+
+
+class TrialOperator(BaseOperator):
+    """Hold the new champion against the one before, and roll it back if it is surely worse.
+
+    Skipped if the champion stays. Whoever wants to be told of a roll-back is.
+    """
+
+    template_fields = ("ready",)
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, pipeline: str, rule: Rollback, ready: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.rule = rule
+        self.ready = ready
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from include.perennial.alerts import alert_of_rollback
+        from include.perennial.steps.champion import ChampionStores, TrialOutcome, try_champion
+        from perennial_airflow.notifiers import send
+
+        key = self.ready["key"]
+        with runtime.work():
+            pipeline, settings = runtime.load(self.pipeline)
+            trial = try_champion(
+                *(pipeline, key, self.rule, ChampionStores.open(settings)),
+                actor=runtime.actor(context),
+                now_utc=dt.datetime.now(UTC),
+            )
+        self.log.info("%s: %s", trial.outcome, trial.sentence)
+        context["ti"].xcom_push("summary", trial.sentence)
+        if trial.outcome is not TrialOutcome.ROLLED_BACK:
+            raise AirflowSkipException(trial.sentence)
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"version": trial.previous}
+        alert = alert_of_rollback(self.pipeline, key, trial.sentence)
+        if pipeline.spec.alerts.wants(alert.kind):
+            send(alert, pipeline.spec.alerts)
+        return trial.model_dump(mode="json")
 
 
 class AnnounceOperator(BaseOperator):

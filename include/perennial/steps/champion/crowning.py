@@ -1,6 +1,8 @@
 """Crown by hand: an earlier champion again, or a registered version against the gate."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from include.perennial.contracts import PromotionStatus, Registration
 from include.perennial.digests import digest
@@ -39,8 +41,13 @@ def rollback(
     reason: str,
     actor: str,
     dry_run: bool = True,
+    expected_seq: int | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> ChampionChange:
     """Crown an earlier champion again: ``version``, or the one that the champion took over from.
+
+    ``evidence`` (JSON) is kept with it. ``expected_seq`` names the crowning that the request is about, where the
+    champion was looked at before.
 
     Raises:
         BadInput: no reason, no such champion, the pipeline is frozen, or somebody else was crowned meanwhile.
@@ -57,10 +64,13 @@ def rollback(
     if crownings[-1].kind is EventKind.ROLLED_BACK and crownings[-1].payload["evidence"].get("request") == request:
         # A retry: "the one before" must not be taken for the one before that.
         return asked.finished("This request rolled it back already.", champion.version, crowned=True)
+    if expected_seq not in (None, champion.seq):
+        raise BadInput(f"{asked.name} was not rolled back: version {champion.version} was crowned meanwhile.")
     target = Champion.of(_target(asked.name, crownings, version))
     if target.version == champion.version:
         return asked.finished("It is champion already: nothing to roll back.", target.version)
-    return _rolled_back(asked, champion, target, request=request, reason=reason, actor=actor)
+    kept = {**(evidence or {}), "request": request}
+    return _rolled_back(asked, champion, target, evidence=kept, reason=reason, actor=actor)
 
 
 def promote(
@@ -166,7 +176,7 @@ class _Asked:
 
 
 def _rolled_back(
-    asked: _Asked, champion: Champion, target: Champion, *, request: str, reason: str, actor: str
+    asked: _Asked, champion: Champion, target: Champion, *, evidence: dict[str, Any], reason: str, actor: str
 ) -> ChampionChange:
     version = Registration(
         pipeline=asked.name,
@@ -180,7 +190,7 @@ def _rolled_back(
     if asked.dry_run:
         return asked.dry(f"roll back {what}", target.version, checks)
     evidence = {
-        "request": request,
+        **evidence,
         "from_version": champion.version,
         "from_seq": champion.seq,
         "checks": list(checks),
@@ -190,7 +200,7 @@ def _rolled_back(
             *(version, target.prediction_digest, champion.seq),
             reason=reason,
             actor=actor,
-            key=f"{request}/{champion.seq}",
+            key=f"{evidence['request']}/{champion.seq}",
             evidence=evidence,
             kind=EventKind.ROLLED_BACK,
         )
