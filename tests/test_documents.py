@@ -19,8 +19,9 @@ PAGES = [
     *PROJECT.glob("include/pipelines/*/README.md"),
 ]
 _LINK = re.compile(r"\]\((?!http)([^)#]+)")
-# Run for real elsewhere: `make run` and `make test` by CI, `up` and `down` by test_commands, the backfill by test_loop.
-RUN_ELSEWHERE = ("make ", "airflow backfill create", "eval ")
+# Run for real elsewhere: `make run` and `make test` by CI, `up` and `down` by test_commands, the backfill by test_loop,
+# ./perennial by test_cli_commands.
+RUN_ELSEWHERE = ("make ", "airflow backfill create", "eval ", "./perennial ")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))

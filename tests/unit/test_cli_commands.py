@@ -1,6 +1,7 @@
 """Commands that change the champion and that look at the records: what they print, and their exit status."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from include.perennial import cli
 from include.perennial.settings import PROJECT_ROOT
 from tests.closed_loop import Loop, build, copied
+from tests.documents import commands_of
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +73,10 @@ def test_freeze_and_unfreeze(loop: Loop, capsys: pytest.CaptureFixture[str]) -> 
         (["status", "toi"], "There is no pipeline 'toi' (did you mean 'toy'?): known are toy."),
         (["history", "toi"], "There is no pipeline 'toi' (did you mean 'toy'?): known are toy."),
         (["explain", "toy", "9"], "The ledger holds no decision '9' of 'toy'"),
+        (["retain", "toy", "yesterday"], "yesterday"),
+        (["retain", "toy", "2013-02-18", "--previous", "-1"], "previous_champions is -1: expected 0 or more."),
     ],
-    ids=["version", "pipeline", "reason", "verify", "reproduce", "status", "history", "explain"],
+    ids=["version", "pipeline", "reason", "verify", "reproduce", "status", "history", "explain", "key", "previous"],
 )
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_refusal_is_one_line_and_status_1(
@@ -99,7 +103,8 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["status", "history", "explain", "rollback", "freeze", "unfreeze", "verify", "reproduce", "replay"]
+    "name",
+    ["status", "history", "explain", "rollback", "freeze", "unfreeze", "retain", "verify", "reproduce", "replay"],
 )
 def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -149,6 +154,23 @@ def test_explain_tells_one_run_by_version_or_by_key(loop: Loop, capsys: pytest.C
     assert capsys.readouterr().out == said
 
 
+def test_retention_is_a_dry_run_until_it_is_confirmed(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    old, kept = (f"docs/toy/{key}/{'ab' * 32}.html" for key in ("2013-01-07", "2013-02-18"))
+    for key in (old, kept):
+        loop.objects.put_bytes(key, b"report")
+    asked = ["retain", "toy", "2013-02-11", "--previous", "0"]
+
+    assert cli.main(asked) == 0
+    said = capsys.readouterr().out
+    assert "would be removed; versions 3 keep all they rest on." in said
+    assert loop.objects.exists(old)
+
+    assert cli.main([*asked, "--yes", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["removed"]["docs"], done["dry_run"]) == (1, False)
+    assert [loop.objects.exists(key) for key in (old, kept)] == [False, True]
+
+
 def test_verify_says_what_is_wrong_and_mends_it(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["verify"]) == 0
     assert "everything is as it was recorded" in capsys.readouterr().out
@@ -173,6 +195,15 @@ def test_reproduce_prints_what_was_compared(loop: Loop, capsys: pytest.CaptureFi
     assert "roc_auc" in said
     assert "the code that is here now was used" in said
     assert said.endswith("Version 1 of toy was rebuilt, identical: file, predictions and metrics.\n")
+
+
+def test_every_command_of_the_documentation_runs_in_its_order(loop: Loop) -> None:
+    lines = [line for line in commands_of(PROJECT_ROOT / "docs" / "operations.md") if line.startswith("./perennial ")]
+    assert len(lines) > 10
+
+    for line in lines:
+        here = line.replace("flight_delays 9", "toy 3").replace("flight_delays", "toy")
+        assert cli.main(shlex.split(here)[1:]) == 0, line
 
 
 def test_the_script_in_the_checkout_runs_the_commands(loop: Loop) -> None:
