@@ -58,7 +58,7 @@ def login(decided: Live, browser: Browser) -> dict:
     context = browser.new_context(base_url=decided.stack.airflow_url)
     page = context.new_page()
     page.goto("/")
-    assert "/auth/login" in page.url
+    page.wait_for_url("**/auth/login**", timeout=30_000)
     page.fill("input[name=username]", USER)
     page.fill("input[name=password]", decided.stack.password)
     page.keyboard.press("Enter")
@@ -85,9 +85,9 @@ def test_every_page_is_reached_from_airflows_navigation(decided: Live, browser: 
     page.get_by_role("link", name=IN_AIRFLOW).click()
     inside = _inside(page)
 
-    inside.get_by_role("link", name="Late arrivals of flights out of New York").click()
+    inside.locator(f"a[href$='/pipelines/{PIPELINE}']").first.click()
     expect(inside.get_by_role("heading", name="Timeline")).to_be_visible()
-    inside.locator("#runs a").last.click()
+    inside.get_by_role("region", name="Table of training runs").get_by_role("link").last.click()
     expect(inside.get_by_role("heading", name="Gate")).to_be_visible()
     inside.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="Continuous training").click()
     expect(inside.get_by_role("heading", level=1, name="Continuous training")).to_be_visible()

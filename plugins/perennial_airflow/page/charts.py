@@ -83,31 +83,34 @@ def _square(x: str, y: str) -> Figure:
 
 
 def timeline_figure(timeline: Timeline) -> Figure:
-    """Performance above, drift below, champions as bands behind both, and marks for what happened."""
+    """Performance above, drift below once there is any, champions as bands behind, and marks for what happened."""
+    layout: Figure = {
+        "height": 520,
+        "hovermode": "closest",
+        "xaxis": {"type": "date"},
+        "yaxis": {"title": {"text": metric(timeline.metric or "performance")}},
+        "shapes": _bands(timeline),
+        "annotations": _band_names(timeline),
+    }
+    drawn = [*_expected(timeline), _performance(timeline), *(_marks(timeline, kind) for kind in MarkKind)]
+    if any(point.drift is not None for point in timeline.points):
+        drawn.append(_drift(timeline))
+        layout["grid"] = {"rows": 2, "columns": 1, "roworder": "top to bottom"}
+        layout["xaxis"] |= {"matches": "x2", "showticklabels": False}
+        layout["yaxis"]["domain"] = [0.42, 1]
+        layout["xaxis2"] = {"type": "date", "anchor": "y2"}
+        layout["yaxis2"] = {"title": {"text": "drift / threshold"}, "domain": [0, 0.3], "rangemode": "tozero"}
+        layout["shapes"] = [*layout["shapes"], _LIMIT]
+    return {"data": drawn, "layout": layout}
+
+
+def _expected(timeline: Timeline) -> tuple[Figure, Figure]:
+    """What each champion's window lets expect, as the two edges of a band."""
     measured = [point for point in timeline.points if point.value is not None]
     expected = [point for point in measured if point.expected_interval]
-    return {
-        "data": [
-            _bound([p.key for p in expected], [p.expected_interval[1] for p in expected if p.expected_interval], None),
-            _bound(
-                [p.key for p in expected], [p.expected_interval[0] for p in expected if p.expected_interval], "tonexty"
-            ),
-            _performance(timeline),
-            *(_marks(timeline, kind) for kind in MarkKind),
-            _drift(timeline),
-        ],
-        "layout": {
-            "height": 520,
-            "hovermode": "closest",
-            "grid": {"rows": 2, "columns": 1, "roworder": "top to bottom"},
-            "xaxis": {"type": "date", "matches": "x2", "showticklabels": False},
-            "xaxis2": {"type": "date", "anchor": "y2"},
-            "yaxis": {"title": {"text": metric(timeline.metric or "performance")}, "domain": [0.42, 1]},
-            "yaxis2": {"title": {"text": "drift / threshold"}, "domain": [0, 0.3], "rangemode": "tozero"},
-            "shapes": [*_bands(timeline), _LIMIT],
-            "annotations": _band_names(timeline),
-        },
-    }
+    keys = [point.key for point in expected]
+    lows, highs = ([p.expected_interval[n] for p in expected if p.expected_interval] for n in (0, 1))
+    return _bound(keys, highs, None), _bound(keys, lows, "tonexty")
 
 
 def _bound(keys: list[str], values: list[float], fill: str | None) -> Figure:
