@@ -45,12 +45,18 @@ test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverag
 	$(BIN)/python -m pytest -n 2 -m "not heavy and not stack" --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/python -m pytest -m "stack and not heavy"
 
+# Someone who names a pipeline means it, and not this project's code.
+ifeq ($(origin PIPELINE),command line)
+check: $(VENV)/.run ## with PIPELINE=…: dry-run that pipeline on a sample, without Airflow
+	@$(BIN)/python -m include.perennial.cli check $(PIPELINE)
+else
 check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yaml
 	PYTHONPATH=.:plugins:dags $(BIN)/lint-imports --no-cache
+endif
 
 unit: $(VENV)/.dev ## what needs neither servers nor a scheduler
 	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server"

@@ -3,6 +3,7 @@
 ``main``      the parser, exit status and errors
 ``records``   verify, reproduce
 ``champion``  rollback, freeze, unfreeze
+``check``     dry-run a pipeline folder
 ``replay``    compare retraining policies over months
 ``output``    how results are printed, as text or as JSON
 """
