@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run test unit up down status replay env check lock bench soak heavy clean
+.PHONY: help new run test unit up down status replay env check lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,13 @@ FROM ?= 2013-03-04
 TO ?= 2013-12-23
 replay: $(VENV)/.run ## compare retraining policies over months: PIPELINE=… FROM=… TO=…, a table, a plot and a CSV
 	@$(BIN)/python -m include.perennial.cli replay $(PIPELINE) $(FROM) $(TO)
+
+# Exported, so that the values reach the command as words of their own, whatever they hold.
+export NAME FROM TARGET TIME KEY PERIOD LEAVE_OUT KEEP
+new: $(VENV)/.run ## a pipeline folder from a file: NAME=churn FROM=data.csv TARGET=churned TIME=signup_date KEY=customer_id
+	@$(BIN)/python -m include.perennial.cli new "$${NAME:?NAME=… is missing}" --from "$$FROM" \
+		--target "$${TARGET:?TARGET=… is missing}" --time "$${TIME:?TIME=… is missing}" \
+		--key "$${KEY:?KEY=… is missing}" --period "$$PERIOD" --leave-out "$$LEAVE_OUT" --keep "$$KEEP"
 
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
 	$(BIN)/python -m pytest -n 2 -m "not heavy and not stack" --cov --cov-report=term --cov-fail-under=90
