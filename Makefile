@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help new run test unit up down status replay env check lock bench soak heavy clean
+.PHONY: help new run test unit up down status replay env check reference lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench: $(VENV)/.dev ## a weekly cycle under the scheduler against one cold scrip
 
 soak: $(VENV)/.dev ## 200 training runs under the scheduler: hangs and memory
 	$(BIN)/python -m benchmarks.soak
+
+reference: $(VENV)/.run ## make docs/reference/pipeline-yaml.md anew from the spec
+	@$(BIN)/python -m include.perennial.spec_reference > docs/reference/pipeline-yaml.md
 
 lock: $(VENV)/.uv ## make requirements.txt and requirements-dev.txt anew from the .in files
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
