@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run test unit up down status replay env check lock bench soak heavy clean
+.PHONY: help new run test unit up down status replay env check reference lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,16 +41,29 @@ TO ?= 2013-12-23
 replay: $(VENV)/.run ## compare retraining policies over months: PIPELINE=… FROM=… TO=…, a table, a plot and a CSV
 	@$(BIN)/python -m include.perennial.cli replay $(PIPELINE) $(FROM) $(TO)
 
+# Exported, so that the values reach the command as words of their own, whatever they hold.
+export NAME FROM TARGET TIME KEY PERIOD LEAVE_OUT KEEP
+new: $(VENV)/.run ## a pipeline folder from a file: NAME=churn FROM=data.csv TARGET=churned TIME=signup_date KEY=customer_id
+	@$(BIN)/python -m include.perennial.cli new "$${NAME:?NAME=… is missing}" --from "$$FROM" \
+		--target "$${TARGET:?TARGET=… is missing}" --time "$${TIME:?TIME=… is missing}" \
+		--key "$${KEY:?KEY=… is missing}" --period "$$PERIOD" --leave-out "$$LEAVE_OUT" --keep "$$KEEP"
+
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
 	$(BIN)/python -m pytest -n 2 -m "not heavy and not stack" --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/python -m pytest -m "stack and not heavy"
 
+# Someone who names a pipeline means it, and not this project's code.
+ifeq ($(origin PIPELINE),command line)
+check: $(VENV)/.run ## with PIPELINE=…: dry-run that pipeline on a sample, without Airflow
+	@$(BIN)/python -m include.perennial.cli check $(PIPELINE)
+else
 check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yaml
 	PYTHONPATH=.:plugins:dags $(BIN)/lint-imports --no-cache
+endif
 
 unit: $(VENV)/.dev ## what needs neither servers nor a scheduler
 	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server"
@@ -65,6 +78,9 @@ bench: $(VENV)/.dev ## a weekly cycle under the scheduler against one cold scrip
 
 soak: $(VENV)/.dev ## 200 training runs under the scheduler: hangs and memory
 	$(BIN)/python -m benchmarks.soak
+
+reference: $(VENV)/.run ## make docs/reference/pipeline-yaml.md anew from the spec
+	@$(BIN)/python -m include.perennial.spec_reference > docs/reference/pipeline-yaml.md
 
 lock: $(VENV)/.uv ## make requirements.txt and requirements-dev.txt anew from the .in files
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt

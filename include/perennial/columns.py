@@ -43,7 +43,7 @@ def convert(values: pa.ChunkedArray, kind: ColumnType, where: str, column: str, 
     try:
         converted = _cast(values, kind)
     except pa.ArrowException:
-        row = _first_bad(values, kind)
+        row = first_bad(values, kind)
         raise _refusal(kind, _place(where, row + first_row, column), _cell(values, row)) from None
     row = _first_inexact(converted)
     if row >= 0:
@@ -140,19 +140,20 @@ def _demand(holds: pa.ChunkedArray) -> None:
         raise pa.ArrowInvalid("a value is not of the declared type")
 
 
-def _first_bad(values: pa.ChunkedArray, kind: ColumnType) -> int:
-    """Index of the first value that does not convert, by bisection: a column may hold millions."""
+def first_bad(values: pa.ChunkedArray, kind: ColumnType) -> int:
+    """Index of the first value that does not convert (there is one), by bisection: a column may hold millions."""
     good, bad = 0, len(values)
     while bad - good > 1:
         middle = (good + bad) // 2
-        if _converts(values.slice(good, middle - good), kind):
+        if converts(values.slice(good, middle - good), kind):
             good = middle
         else:
             bad = middle
     return good
 
 
-def _converts(values: pa.ChunkedArray, kind: ColumnType) -> bool:
+def converts(values: pa.ChunkedArray, kind: ColumnType) -> bool:
+    """Whether every one of ``values`` can be ``kind``."""
     try:
         _cast(values, kind)
     except pa.ArrowException:

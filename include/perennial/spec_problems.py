@@ -66,11 +66,11 @@ def _problem(root: Schema, detail: ErrorDetails) -> tuple[Where, str]:
         where = (*where, schema["discriminator"]["propertyName"])
         schema, value = {"enum": list(schema["discriminator"]["mapping"])}, context.get("tag")
     if kind in {"missing", "union_tag_not_found"}:
-        return where, f"{_dotted(where)} is missing: expected {_allowed(root, schema)}."
+        return where, f"{_dotted(where)} is missing: expected {allowed(root, schema)}."
     meant = suggestion(value, schema.get("enum", ())) if isinstance(value, str) else ""
     subject = f"key {shown(value)} in {_dotted(where[:-1])}" if detail["loc"][-1:] == (_DICT_KEY,) else ""
     subject = subject or f"{_dotted(where)} is {found(value)}"
-    return where, f"{subject}: expected {_allowed(root, schema)}.{meant}"
+    return where, f"{subject}: expected {allowed(root, schema)}.{meant}"
 
 
 def _unknown_key(root: Schema, loc: Where) -> str:
@@ -86,10 +86,10 @@ def _locate(root: Schema, loc: Where) -> tuple[Where, Schema]:
     schema = root
     for step, following in itertools.zip_longest(loc, loc[1:]):
         if "discriminator" in schema:
-            schema = _resolved(root, {"$ref": schema["discriminator"]["mapping"][step]})
+            schema = resolved(root, {"$ref": schema["discriminator"]["mapping"][step]})
         elif step != _DICT_KEY:
             where += (step,)
-            schema = _resolved(root, _child(schema, step, following == _DICT_KEY))
+            schema = resolved(root, _child(schema, step, following == _DICT_KEY))
     return where, schema
 
 
@@ -102,7 +102,7 @@ def _child(schema: Schema, step: str | int, is_key: bool) -> Schema:
     return named or schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), {})
 
 
-def _resolved(root: Schema, schema: Schema) -> Schema:
+def resolved(root: Schema, schema: Schema) -> Schema:
     """``schema`` with its reference followed; of "something or null" the something."""
     schema = schema | schema.get("anyOf", [{}])[0]
     if reference := schema.get("$ref"):
@@ -110,7 +110,8 @@ def _resolved(root: Schema, schema: Schema) -> Schema:
     return schema
 
 
-def _allowed(root: Schema, schema: Schema) -> str:
+def allowed(root: Schema, schema: Schema) -> str:
+    """What may stand where ``schema`` says, in words, and what it means if that is described."""
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     kind = "a date as YYYY-MM-DD" if schema.get("format") == "date" else _TYPES[schema.get("type", "object")]

@@ -38,8 +38,31 @@ def read_spec(path: Path) -> PipelineSpec:
     return spec
 
 
+def spec_problems(path: Path) -> list[SpecError]:
+    """Every problem of the spec at ``path``, by line; none if it is valid.
+
+    What is wrong with the file as YAML, or with its place, hides the rest: then there is one.
+    """
+    try:
+        read_spec(path)
+    except SpecError as first:
+        try:
+            document = read_document(path)
+            PipelineSpec.model_validate_json(json.dumps(document.data))
+        except ValidationError as error:
+            return [spec_error(path, line, text) for line, _, text in _by_line(document, error)]
+        except SpecError:
+            return [first]
+        return [first]
+    return []
+
+
+def _by_line(document: Document, error: ValidationError) -> list[tuple[int, int, str]]:
+    return sorted((document.line(where), n, text) for n, (where, text) in enumerate(problems(error)))
+
+
 def _first_problem(document: Document, error: ValidationError) -> SpecError:
-    found = sorted((document.line(where), n, text) for n, (where, text) in enumerate(problems(error)))
+    found = _by_line(document, error)
     line, _, text = found[0]
     more = len(found) - 1
     rest = f" (and {more} more {'problem' if more == 1 else 'problems'} in this file)" if more else ""

@@ -3,6 +3,8 @@
 ``main``      the parser, exit status and errors
 ``records``   verify, reproduce
 ``champion``  rollback, freeze, unfreeze
+``check``     dry-run a pipeline folder
+``new``       a pipeline folder from a file of data
 ``replay``    compare retraining policies over months
 ``output``    how results are printed, as text or as JSON
 """

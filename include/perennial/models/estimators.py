@@ -75,7 +75,7 @@ def fit(model: SklearnPipeline, rows: Labelled, candidate: str) -> float:
     if rows.rate in (0.0, 1.0):
         raise DataError(f"Candidate {candidate}: all {len(rows):,} training labels are {rows.y[0]}: nothing to learn.")
     start = time.perf_counter()
-    with threadpool_limits(limits=1), _told(f"Candidate {candidate} cannot be fitted", "its params and fit()"):
+    with threadpool_limits(limits=1), told(f"Candidate {candidate} cannot be fitted", "its params and fit()"):
         model.fit(rows.x, rows.y)
     return time.perf_counter() - start
 
@@ -86,13 +86,17 @@ def predict(model: SklearnPipeline, x: pd.DataFrame, candidate: str) -> npt.NDAr
     Raises:
         BadInput: the feature transformer refuses the rows.
     """
-    with _told(f"Candidate {candidate} cannot score rows that it was not fitted on", "transform()"):
+    with told(f"Candidate {candidate} cannot score rows that it was not fitted on", "transform()"):
         return positive_probability(model, x)
 
 
 @contextmanager
-def _told(what: str, where: str) -> Iterator[None]:
-    """Code of the pipeline folder runs inside: what it raises becomes a message, with the traceback as its cause."""
+def told(what: str, where: str) -> Iterator[None]:
+    """Code of the pipeline folder runs inside: what it raises becomes a message, with the traceback as its cause.
+
+    Raises:
+        BadInput: the code refuses.
+    """
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -27,13 +27,13 @@ def single_feature_auc(model: SklearnPipeline, x: pd.DataFrame, y: Integers) -> 
     for name, column in features.items():
         missing = column.isna().to_numpy()
         if 0 < missing.sum() < len(missing):
-            scores[f"{name} (missing)"] = _auc(y, missing)
+            scores[f"{name} (missing)"] = either_way_auc(y, missing)
         if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
-            scores[str(name)] = _category_auc(column, y)
+            scores[str(name)] = category_auc(column, y)
         else:
             values = column.to_numpy(dtype=float)
             finite = np.isfinite(values)
-            scores[str(name)] = _auc(y[finite], values[finite])
+            scores[str(name)] = either_way_auc(y[finite], values[finite])
     return scores
 
 
@@ -56,13 +56,15 @@ def _names(transformer: Any, n: int) -> list[str]:
     return names if len(names) == n else [f"feature {i}" for i in range(n)]
 
 
-def _category_auc(column: "pd.Series[Any]", y: Integers) -> float:
+def category_auc(column: "pd.Series[Any]", y: Integers) -> float:
+    """ROC AUC of a category's label rate, learned on every other row and measured on the rest."""
     learn = np.arange(len(y)) % 2 == 0
     groups = column.astype(str).to_numpy()
     rates = pd.Series(y[learn]).groupby(groups[learn]).mean()
-    return _auc(y[~learn], pd.Series(groups[~learn]).map(rates).fillna(y[learn].mean()).to_numpy())
+    return either_way_auc(y[~learn], pd.Series(groups[~learn]).map(rates).fillna(y[learn].mean()).to_numpy())
 
 
-def _auc(y: Integers, values: npt.NDArray[np.generic]) -> float:
+def either_way_auc(y: Integers, values: npt.NDArray[np.generic]) -> float:
+    """ROC AUC of ``values``, or of their negatives if that is larger."""
     auc = rank_auc(y, values)
     return max(auc, 1 - auc)

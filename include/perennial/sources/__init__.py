@@ -17,12 +17,12 @@ from include.perennial.messages import shown
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.sources import files, python_source, sql
-from include.perennial.sources.connections import Connections, SettingsConnections
+from include.perennial.sources.connections import Connections, EnvironmentConnections, SettingsConnections
 from include.perennial.sources.reading import read_files
 from include.perennial.spec import FilesSource, PythonSource
 from include.perennial.tables import from_frame, to_frame
 
-__all__ = ["Connections", "SettingsConnections", "deliver", "read"]
+__all__ = ["Connections", "EnvironmentConnections", "SettingsConnections", "deliver", "read"]
 
 
 def deliver(pipeline: Pipeline, partition: Partition, target: Path, connections: Connections) -> list[Path]:

@@ -74,27 +74,35 @@ def read_csv(path: Path, columns: Columns, null_values: Sequence[str]) -> pa.Tab
             fix="export the file with commas, not semicolons or tabs",
         )
     check_header(names, columns, shown(path.name))
+    read, parse, convert, ragged = csv_options(list(columns), null_values, _BLOCK_BYTES)
+    try:
+        table = pyarrow.csv.read_csv(stream(path), read, parse, convert)
+    except _UNREADABLE as error:
+        raise _ragged(path, ragged[0]) if ragged else _unreadable(path, "CSV", error) from None
+    return conform(table, columns, shown(path.name), first_row=2)
+
+
+def csv_options(
+    names: Sequence[str], null_values: Sequence[str], block_bytes: int
+) -> tuple[pyarrow.csv.ReadOptions, pyarrow.csv.ParseOptions, pyarrow.csv.ConvertOptions, list[pyarrow.csv.InvalidRow]]:
+    """How a CSV is read here: the columns ``names``, every cell as text; ragged rows stop it and are in the list."""
     ragged: list[pyarrow.csv.InvalidRow] = []
 
     def on_ragged(row: pyarrow.csv.InvalidRow) -> str:
         ragged.append(row)
         return "error"
 
-    try:
-        table = pyarrow.csv.read_csv(
-            _stream(path),
-            pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-            pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_ragged),
-            pyarrow.csv.ConvertOptions(
-                include_columns=list(columns),
-                column_types=dict.fromkeys(columns, pa.string()),
-                null_values=list(null_values),
-                strings_can_be_null=True,
-            ),
-        )
-    except _UNREADABLE as error:
-        raise _ragged(path, ragged[0]) if ragged else _unreadable(path, "CSV", error) from None
-    return conform(table, columns, shown(path.name), first_row=2)
+    return (
+        pyarrow.csv.ReadOptions(use_threads=False, block_size=block_bytes),
+        pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_ragged),
+        pyarrow.csv.ConvertOptions(
+            include_columns=list(names),
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=list(null_values),
+            strings_can_be_null=True,
+        ),
+        ragged,
+    )
 
 
 def read_jsonl(path: Path, columns: Columns) -> pa.Table:
@@ -126,13 +134,14 @@ def read_parquet(path: Path, columns: Columns) -> pa.Table:
 
 def _json(path: Path, explicit: pa.Schema | None) -> pa.Table:
     return pyarrow.json.read_json(
-        _stream(path),
+        stream(path),
         pyarrow.json.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
         pyarrow.json.ParseOptions(explicit_schema=explicit, newlines_in_values=False),
     )
 
 
-def _stream(path: Path) -> pa.NativeFile:
+def stream(path: Path) -> pa.NativeFile:
+    """The decompressed bytes of a plain or gzip file, for pyarrow."""
     return pa.input_stream(path, compression="gzip" if is_gzip(path) else None)
 
 

@@ -25,7 +25,7 @@ from include.perennial.quality.sieve import Sieve, outside
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
 from include.perennial.sources import read
-from include.perennial.spec import FilesSource
+from include.perennial.spec import DataSection, FilesSource
 from include.perennial.steps.snapshot import fetch_snapshot
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.tables import from_frame, write_parquet
@@ -53,7 +53,7 @@ def validate(pipeline: Pipeline, snapshot: Snapshot, store: ObjectStore) -> Vali
     with tempfile.TemporaryDirectory(prefix="perennial-") as name:
         work = Path(name)
         fetch_snapshot(snapshot, store, work / "delivery")
-        frame = _of_partition(pipeline, partition, read(pipeline, partition, work / "delivery"))
+        frame = of_partition(pipeline, partition, read(pipeline, partition, work / "delivery"))
         checked = check(pipeline.spec, Suite.load(pipeline.load_module("expectations")), partition, frame)
         table = from_frame(checked.frame, pipeline.spec.data.columns, f"partition {partition.key}")
         quarantine_key = _store_quarantine(table, checked.sieve, snapshot, store, work)
@@ -63,7 +63,7 @@ def validate(pipeline: Pipeline, snapshot: Snapshot, store: ObjectStore) -> Vali
         return _store_partition(pipeline, checked, table, snapshot, quarantine_key, docs_key, store, work)
 
 
-def _of_partition(pipeline: Pipeline, partition: Partition, frame: pd.DataFrame) -> pd.DataFrame:
+def of_partition(pipeline: Pipeline, partition: Partition, frame: pd.DataFrame) -> pd.DataFrame:
     """Of a file that holds all time, the rows of this partition; any other delivery as it is."""
     source, data = pipeline.spec.source, pipeline.spec.data
     if not isinstance(source, FilesSource) or "{key}" in source.path:
@@ -107,6 +107,12 @@ def _store_report(checked: Checked, snapshot: Snapshot, quarantine_key: str | No
     return f"{key}.html"
 
 
+def valid_rows(table: pa.Table, sieve: Sieve, data: DataSection) -> pa.Table:
+    """The rows of ``table`` with nothing against them, sorted by time and key."""
+    by = [(name, "ascending") for name in dict.fromkeys((data.time, *data.key))]
+    return table.filter(pa.array(sieve.kept)).sort_by(by)
+
+
 def _store_partition(
     pipeline: Pipeline,
     checked: Checked,
@@ -118,8 +124,7 @@ def _store_partition(
     work: Path,
 ) -> Validated:
     data = pipeline.spec.data
-    by = [(name, "ascending") for name in dict.fromkeys((data.time, *data.key))]
-    valid = table.filter(pa.array(checked.sieve.kept)).sort_by(by)
+    valid = valid_rows(table, checked.sieve, data)
     write_parquet(valid, work / "partition.parquet")
     sha256 = file_sha256(work / "partition.parquet")
     record = store.put_file(

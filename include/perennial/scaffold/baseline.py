@@ -1,0 +1,119 @@
+"""A quick fit over time, with the very features and candidates of the new folder.
+
+What its first thresholds follow from.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from include.perennial.errors import DataError
+from include.perennial.models import estimators
+from include.perennial.models.frames import Labelled
+from include.perennial.models.metrics import measure_all
+from include.perennial.models.plausibility import single_feature_auc
+from include.perennial.partitions import Partition
+from include.perennial.pipeline_folder import Pipeline
+from include.perennial.spec import Metric
+
+_MOST_ROUNDS = 4
+_MOST_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Round:
+    """One holdout, trained on the window before it: the metrics of the better candidate on it."""
+
+    roc_auc: float
+    log_loss_skill: float
+    single_feature_auc: float
+    positive_rate: float
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Some rounds, newest first."""
+
+    rounds: tuple[Round, ...]
+
+    @property
+    def worst_auc(self) -> float:
+        """The lowest ROC AUC of a round."""
+        return min(one.roc_auc for one in self.rounds)
+
+    @property
+    def best_auc(self) -> float:
+        """The highest ROC AUC of a round."""
+        return max(one.roc_auc for one in self.rounds)
+
+    @property
+    def worst_skill(self) -> float:
+        """The lowest log-loss skill of a round."""
+        return min(one.log_loss_skill for one in self.rounds)
+
+    @property
+    def strongest_feature(self) -> float:
+        """The highest ROC AUC of one feature alone."""
+        return max(one.single_feature_auc for one in self.rounds)
+
+
+def baseline(pipeline: Pipeline, frame: pd.DataFrame) -> Baseline:
+    """Fit the candidates of ``pipeline`` on each window of ``frame`` (labelled rows, sorted by time), newest first.
+
+    Raises:
+        DataError: no window has both outcomes in its training rows and in its holdout.
+    """
+    data, window = pipeline.spec.data, pipeline.spec.window
+    keys = _keys(frame[data.time], pipeline)
+    known = sorted(set(keys))
+    rounds = []
+    for last in range(len(known), window.partitions + window.holdout - 1, -window.holdout):
+        first = last - window.partitions - window.holdout
+        train = np.isin(keys, known[first : last - window.holdout])
+        holdout = np.isin(keys, known[last - window.holdout : last])
+        parts = [_labelled(frame[rows], data.target, pipeline.spec.seed) for rows in (train, holdout)]
+        if all(0 < part.rate < 1 for part in parts):
+            rounds.append(_round(pipeline, *parts))
+        if len(rounds) == _MOST_ROUNDS:
+            break
+    if not rounds:
+        raise DataError(
+            f"No window of {window.partitions} {pipeline.spec.period}s and a holdout of {window.holdout} has both "
+            "outcomes on both sides. To fix: choose a longer PERIOD, or take more data."
+        )
+    return Baseline(tuple(rounds))
+
+
+def floor_to(value: float, step: float) -> float:
+    """``value`` rounded down to a multiple of ``step``."""
+    return round(math.floor(round(value / step, 6)) * step, 4)
+
+
+def _round(pipeline: Pipeline, train: Labelled, holdout: Labelled) -> Round:
+    measured = []
+    for name in pipeline.spec.candidates:
+        model = estimators.build(pipeline, name, {}, seed=pipeline.spec.seed)
+        estimators.fit(model, train, name)
+        metrics = measure_all(holdout.y, estimators.predict(model, holdout.x, name), train.rate)
+        measured.append((metrics[Metric.LOG_LOSS_SKILL], metrics[Metric.ROC_AUC]))
+    alone = single_feature_auc(model, holdout.x, holdout.y)
+    skill, auc = max(measured)
+    return Round(
+        roc_auc=auc,
+        log_loss_skill=skill,
+        single_feature_auc=max(alone.values()),
+        positive_rate=holdout.rate,
+    )
+
+
+def _keys(times: "pd.Series[pd.Timestamp]", pipeline: Pipeline) -> np.ndarray:
+    hours = times.dt.floor("h")
+    names = {hour: Partition.containing(hour.to_pydatetime(), pipeline.spec.period).key for hour in hours.unique()}
+    return hours.map(names).to_numpy()
+
+
+def _labelled(rows: pd.DataFrame, target: str, seed: int) -> Labelled:
+    rows = rows if len(rows) <= _MOST_ROWS else rows.sample(_MOST_ROWS, random_state=seed).sort_index()
+    return Labelled(rows.drop(columns=target).reset_index(drop=True), rows[target].to_numpy(dtype=np.int64))

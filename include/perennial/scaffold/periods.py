@@ -1,0 +1,91 @@
+"""How long a partition is, how many train and how many judge."""
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass
+
+from include.perennial.errors import BadInput, DataError
+from include.perennial.messages import did_you_mean, shown
+from include.perennial.partitions import Partition, Period
+from include.perennial.scaffold.asked import Asked
+from include.perennial.scaffold.profile import Profile
+
+_SCHEDULES = {
+    "hour": ("5 * * * *", "20 * * * *"),
+    "day": ("0 4 * * *", "0 6 * * *"),
+    "week": ("0 4 * * 1", "0 6 * * 1"),
+    "month": ("0 4 1 * *", "0 6 1 * *"),
+}
+# Longest first that gives enough partitions: longer ones judge on more rows.
+_PREFERRED = ("week", "day", "hour")
+ENOUGH_PARTITIONS = 8
+FEWEST_PARTITIONS = 3
+_MOST_TRAIN = 8
+_HOLDOUT_ROWS, _HOLDOUT_LABELS = 200, 20
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """``counts`` are the rows of each partition, oldest first; ``train`` and ``holdout`` are the window's."""
+
+    period: Period
+    ingest: str
+    train_at: str
+    start: dt.date
+    counts: dict[str, int]
+    train: int
+    holdout: int
+
+
+def calendar(asked: Asked, found: Profile, positive_rate: float) -> Calendar:
+    """The period asked for, or the longest that gives enough partitions.
+
+    Raises:
+        BadInput: there is no such period.
+        DataError: the data do not span enough of them.
+    """
+    period = _period(asked, found)
+    counts = partition_counts(found, period)
+    if len(counts) < FEWEST_PARTITIONS:
+        span = " to ".join(f"{hour:%Y-%m-%d %H:%M}" for hour in (min(found.hours), max(found.hours)))
+        raise DataError(
+            f"{shown(asked.file.name)}: the times in {shown(asked.time)} are of {len(counts)} {period}"
+            f"{'s' if len(counts) != 1 else ''}, {span}. Expected: at least {FEWEST_PARTITIONS}, two to train. "
+            "To fix: take a longer time or a shorter period, or name another column after TIME=."
+        )
+    ingest, train_at = _SCHEDULES[period.value]
+    holdout = _holdout(list(counts.values()), min(positive_rate, 1 - positive_rate))
+    train = min(max(_MOST_TRAIN, 2 * holdout), len(counts) - holdout)
+    start = Partition.of_key(next(iter(counts)), period).start_utc.date()
+    return Calendar(period, ingest, train_at, start, counts, train, holdout)
+
+
+def partition_counts(found: Profile, period: Period) -> dict[str, int]:
+    """Rows by partition key, oldest first."""
+    counts: Counter[str] = Counter()
+    for hour, rows in found.hours.items():
+        counts[Partition.containing(hour, period).key] += rows
+    return dict(sorted(counts.items()))
+
+
+def _period(asked: Asked, found: Profile) -> Period:
+    known = {period.value: period for period in Period}
+    if asked.period is not None:
+        if asked.period not in known:
+            raise BadInput(
+                f"PERIOD is {shown(asked.period)}{did_you_mean(asked.period, known)}: expected {' or '.join(known)}."
+            )
+        return known[asked.period]
+    usable = [known[name] for name in _PREFERRED if name in known]
+    enough = [period for period in usable if len(partition_counts(found, period)) >= ENOUGH_PARTITIONS]
+    return enough[0] if enough else usable[-1]
+
+
+def _holdout(counts: list[int], rarer_rate: float) -> int:
+    """How many of the newest partitions hold enough rows of both classes to judge on; at most a third of all."""
+    most = max(1, len(counts) // 3)
+    for n in range(1, most):
+        rows = sum(counts[-n:])
+        if rows >= _HOLDOUT_ROWS and rows * rarer_rate >= _HOLDOUT_LABELS:
+            return n
+    return most
