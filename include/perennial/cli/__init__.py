@@ -4,6 +4,7 @@
 ``records``   verify, reproduce
 ``champion``  rollback, freeze, unfreeze
 ``replay``    compare retraining policies over months
+``serve``     the model server
 ``output``    how results are printed, as text or as JSON
 """
 
