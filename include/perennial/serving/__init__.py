@@ -9,6 +9,6 @@ A request passes through the modules in this order:
 ``recorder``   what was answered, into the prediction log that the monitor reads
 ``metrics``    what Prometheus reads
 
-Beside them threads: ``follower`` looks at the ledger and swaps models, ``shadow`` asks the challenger what nobody acts
-on, ``recorder`` writes. ``app`` wires the routes, ``server`` starts and stops all of it.
+Beside them threads: ``follower`` looks at the ledger, has a new model tried (``trial``) and swaps; ``shadow`` asks the
+challenger what nobody acts on; ``recorder`` writes. ``app`` wires the routes, ``server`` starts and stops all of it.
 """

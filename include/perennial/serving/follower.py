@@ -8,16 +8,15 @@ serves already, and is tried again.
 import datetime as dt
 import logging
 import time
+from collections.abc import Mapping
 
-import pandas as pd
-
-from include.perennial.errors import IntegrityError, PerennialError
-from include.perennial.messages import first_line
-from include.perennial.models.behaviour import positive_probability
+from include.perennial.errors import PerennialError
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.partitions import UTC
 from include.perennial.serving.roster import FOLLOWED_KINDS, Cast, Roster, Serving, Wanted
+from include.perennial.serving.trial import try_out
 from include.perennial.serving.worker import Worker
+from include.perennial.spec import ColumnType
 from include.perennial.stores.ledger import Anchor, Ledger
 
 log = logging.getLogger(__name__)
@@ -28,12 +27,14 @@ _RETRY_S = 10.0
 class Follower(Worker):
     """``roster`` is who serves ``pipeline`` now."""
 
-    def __init__(self, pipeline: str, ledger_url: str, models: ModelCache, trial: pd.DataFrame, poll_s: float) -> None:
-        """``trial`` is a row that a new model predicts before it serves, so that no request pays for its start."""
+    def __init__(
+        self, pipeline: str, ledger_url: str, models: ModelCache, columns: Mapping[str, ColumnType], poll_s: float
+    ) -> None:
+        """``columns`` are those of a request."""
         super().__init__(f"follow-{pipeline}")
         self.pipeline = pipeline
         self.roster = Roster()
-        self._url, self._models, self._trial, self._poll_s = ledger_url, models, trial, poll_s
+        self._url, self._models, self._columns, self._poll_s = ledger_url, models, columns, poll_s
         self._ledger: Ledger | None = None
         self._head: Anchor | None = None
         self._cast: Cast | None = None
@@ -104,22 +105,13 @@ class Follower(Worker):
                 return Serving(wanted, known.model), ""
         try:
             serving = Serving(wanted, self._models.load(wanted.model))
-            self._try(serving)
+            try_out(serving, self._models.copy_of(wanted.model), self._columns)
         except PerennialError as error:
             problem = f"Version {wanted.version}, {role} by the ledger, is not loaded: {error}"
             if problem not in before.problems:
                 log.error("%s: %s", self.pipeline, problem)
             return None, problem
         return serving, ""
-
-    def _try(self, serving: Serving) -> None:
-        try:
-            positive_probability(serving.model, self._trial)
-        except Exception as error:
-            raise IntegrityError(
-                f"its code cannot score a row of the columns that pipeline.yaml declares now: "
-                f"{type(error).__name__}: {first_line(error)}. Serve the pipeline folder that it was trained with."
-            ) from error
 
     def _say(self, before: Roster) -> None:
         for role, was, now in (

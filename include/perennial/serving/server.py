@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 
-import pandas as pd
 import uvicorn
 from fastapi import FastAPI
 
@@ -19,23 +18,13 @@ from include.perennial.serving.request import RequestRows
 from include.perennial.serving.service import Service
 from include.perennial.serving.shadow import Shadow
 from include.perennial.settings import Settings
-from include.perennial.spec import ColumnType
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.stores.prediction_log import PredictionLog
 from include.perennial.stores.tracking.runs import Tracking
-from include.perennial.tables import from_rows, to_frame
 
 log = logging.getLogger(__name__)
 
 _STOPPING_S = 20
-_NEUTRAL = {
-    ColumnType.STRING: "a",
-    ColumnType.INTEGER: 1,
-    ColumnType.FLOAT: 1.0,
-    ColumnType.BOOLEAN: True,
-    ColumnType.TIMESTAMP: "2013-06-03T14:00:00Z",
-    ColumnType.DATE: "2013-06-03",
-}
 
 
 def build(names: Sequence[str], settings: Settings, options: ServeOptions) -> FastAPI:
@@ -90,10 +79,5 @@ def _service(
 ) -> Service:
     spec = pipeline.spec
     rows = RequestRows(spec.data, options.max_rows)
-    follower = Follower(spec.name, settings.ledger_url, models, _trial(rows.columns), options.poll_s)
+    follower = Follower(spec.name, settings.ledger_url, models, rows.columns, options.poll_s)
     return Service(spec, rows, follower, recorder, shadow, options.canary_pct)
-
-
-def _trial(columns: dict[str, ColumnType]) -> pd.DataFrame:
-    values = [_NEUTRAL[kind] for kind in columns.values()]
-    return to_frame(from_rows(list(columns), [values], columns, "the trial row"))
