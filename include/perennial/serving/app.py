@@ -21,14 +21,14 @@ from include.perennial.serving.service import Service
 from include.perennial.serving.worker import Worker
 
 _JSON = "application/json"
-_ERRORS = {
+ERRORS = {
     400: "the body is not JSON",
     401: "no token, or a wrong one",
     408: "the body took too long",
     413: "the body is too large",
     415: "the body is not application/json",
-    422: "the rows are not what pipeline.yaml declares",
-    500: "the champion cannot score the rows",
+    422: "the rows are not what pipeline.yaml declares, or the champion's features refuse them",
+    500: "the champion gives no probabilities",
     503: "no champion, or too many requests at once",
 }
 
@@ -65,7 +65,7 @@ def make_app(parts: Parts) -> FastAPI:
             description=service.spec.description,
             responses={
                 200: {"model": PredictionsAnswer},
-                **{code: {"model": ErrorAnswer, "description": why} for code, why in _ERRORS.items()},
+                **{code: {"model": ErrorAnswer, "description": why} for code, why in ERRORS.items()},
             },
             openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": service.rows.schema()}}}},
         )

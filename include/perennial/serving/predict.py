@@ -18,7 +18,15 @@ log = logging.getLogger(__name__)
 
 
 class CannotScore(Exception):
-    """A model failed on rows that are of the declared types, or gave no probabilities."""
+    """A model raised on rows that are of the declared types, or gave no probabilities.
+
+    ``status`` is HTTP's. A model has scored its own example before it serves, so that what it raises later is about
+    the rows: 422. No probabilities for rows that it takes are its own fault: 500.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ def answer(roster: Roster, frame: pd.DataFrame, is_canary: npt.NDArray[np.bool_]
     A challenger that fails fails nobody's request: the champion answers its rows.
 
     Raises:
-        Refusal: 503 without a champion, 500 where it cannot score the rows.
+        Refusal: 503 without a champion, 422 or 500 where it cannot score the rows.
     """
     champion, challenger = roster.champion, roster.challenger
     if champion is None:
@@ -58,8 +66,8 @@ def answer(roster: Roster, frame: pd.DataFrame, is_canary: npt.NDArray[np.bool_]
         if not is_canary.all():
             p[~is_canary] = probabilities(champion, frame[~is_canary])
     except CannotScore as error:
-        log.exception("A request was not answered")
-        raise Refusal(500, str(error)) from error
+        log.warning("A request is not answered: %s", error)
+        raise Refusal(error.status, str(error)) from error
     versions = np.where(is_canary, challenger.version if challenger else "", champion.version)
     return Answers(p, versions, is_canary, fell_back)
 
@@ -73,9 +81,8 @@ def probabilities(serving: Serving, rows: pd.DataFrame) -> Floats:
     try:
         p = positive_probability(serving.model, rows)
     except Exception as error:
-        raise CannotScore(
-            f"Version {serving.version} cannot score these rows: {type(error).__name__}: {first_line(error)}."
-        ) from error
+        sentence = f"Version {serving.version} cannot score these rows: {type(error).__name__}: {first_line(error)}."
+        raise CannotScore(422, sentence) from error
     if not are_probabilities(p):
-        raise CannotScore(f"Version {serving.version} gives no probabilities for some of these rows.")
+        raise CannotScore(500, f"Version {serving.version} gives no probabilities for some of these rows.")
     return p

@@ -180,6 +180,21 @@ def test_a_challenger_that_fails_fails_nobodys_request(canary: ModelServer, monk
     assert canary.metric("perennial_serve_canary_rows_total", pipeline="toy") == 0
 
 
+def test_rows_that_the_features_refuse_are_the_clients_affair(
+    canary: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(x: pd.DataFrame) -> None:
+        raise ValueError("date 'a' is none\nand more")
+
+    champion = canary.parts.services["toy"].follower.roster.champion
+    monkeypatch.setattr(champion.model, "predict_proba", refuses)
+
+    answer = canary.post({"rows": rows_of(toy_frame(6).head(100))})
+
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "Version 3 cannot score these rows: ValueError: date 'a' is none."
+
+
 def test_a_champion_that_fails_is_said(canary: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     champion = canary.parts.services["toy"].follower.roster.champion
     monkeypatch.setattr(champion.model, "predict_proba", lambda x: np.full((len(x), 2), np.nan))
