@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help new run test unit up down status replay env check reference lock bench soak heavy clean
+.PHONY: help new run test unit up down status serve replay env check reference lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ status: $(VENV)/.run ## which processes of the stack run, and where
 
 env: $(VENV)/.run ## print the stack's environment for the shell: eval "$$(make -s env)"
 	@$(BIN)/python -m embedded env
+
+serve: $(VENV)/.run ## the model server: predictions of the champion over HTTP, on loopback (docs/serving.md)
+	@./perennial serve
 
 PIPELINE ?= flight_delays
 FROM ?= 2013-03-04

@@ -42,7 +42,8 @@ class ScoredPartition:
     """All rows of a partition with the champion's predictions of them, in one order.
 
     ``x`` holds the declared columns but the target, ``p`` (shape ``(n,)``) the predictions; ``y`` (0 or 1) is None
-    until labels have matured, and then ``labels`` says why.
+    until labels have matured, and then ``labels`` says why. ``rows_online`` of the predictions are answers of the model
+    server, which differ by at most ``online_gap`` from what the delivered rows give.
     """
 
     key: str
@@ -51,6 +52,8 @@ class ScoredPartition:
     p: Floats
     y: Integers | None = None
     labels: LabelStatus = LabelStatus.WAITING
+    rows_online: int = 0
+    online_gap: float | None = None
 
 
 def measure(
@@ -75,6 +78,8 @@ def measure(
         champion_cutoff=champion.cutoff,
         dataset_sha256=partition.dataset_sha256,
         rows=rows,
+        rows_online=partition.rows_online,
+        online_gap=partition.online_gap,
         calibration_sha256=calibration.sha256,
         labels=partition.labels,
     )
@@ -103,7 +108,15 @@ def sentence_of(measurement: Measurement) -> str:
     listed = ", ".join(f"{signal.label} {signal.value:.3f} > {signal.threshold:.3f}" for signal in over[:5])
     more = f" and {len(over) - 5} more" if len(over) > 5 else ""
     drift = f"{len(over)} signals over their thresholds: {listed}{more}" if over else "no signal over its threshold"
-    return f"{measurement.key} under version {measurement.champion_version}: {drift}; {_performance_of(measurement)}."
+    facts = f"{drift}; {_performance_of(measurement)}{_online_of(measurement)}"
+    return f"{measurement.key} under version {measurement.champion_version}: {facts}."
+
+
+def _online_of(measurement: Measurement) -> str:
+    if not measurement.rows_online:
+        return ""
+    gap = f"up to {measurement.online_gap:.3f} from what the delivered rows give"
+    return f"; {measurement.rows_online:,} of {measurement.rows:,} rows as answered online, {gap}"
 
 
 def _performance_of(measurement: Measurement) -> str:

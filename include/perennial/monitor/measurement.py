@@ -134,7 +134,9 @@ class EstimatedPerformance(Contract):
 class Measurement(Contract):
     """Everything measured of partition ``key`` under one champion. Signals are in a fixed order.
 
-    ``sample_rows`` is how many rows were compared; ``calibration_sha256`` names the thresholds.
+    ``sample_rows`` is how many rows were compared; ``calibration_sha256`` names the thresholds. ``rows_online`` were
+    answered by the model server, and are measured as they were answered; ``online_gap`` is the largest difference
+    between such an answer and the prediction of the row as it was delivered.
     """
 
     pipeline: str
@@ -147,6 +149,8 @@ class Measurement(Contract):
     dataset_sha256: str | None = None
     rows: int = 0
     sample_rows: int = 0
+    rows_online: int = 0
+    online_gap: float | None = None
     calibration_sha256: str | None = None
     signals: tuple[Signal, ...] = ()
     labels: LabelStatus = LabelStatus.WAITING

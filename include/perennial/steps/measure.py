@@ -17,6 +17,7 @@ from include.perennial.monitor.measure import ChampionFacts, ScoredPartition, me
 from include.perennial.monitor.measurement import LabelStatus, Measurement, MeasurementStatus
 from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
+from include.perennial.steps.answered import as_answered
 from include.perennial.steps.calibrate import calibration_of, decision_on
 from include.perennial.steps.readiness import PUBLISHING_KINDS, labels_of
 from include.perennial.stores.datasets import DataRegistry
@@ -75,7 +76,9 @@ def measure_partition(
     status = labels.status(now_utc or dt.datetime.now(UTC), complete=bool(np.isin(y, (0.0, 1.0)).all()))
     # What is delivered before it is due is provisional, and a gap would make a metric of it a guess.
     known = y.astype(np.int64) if status is LabelStatus.MATURED else None
-    partition = ScoredPartition(key, version.sha256, rows, predictions["p"].to_numpy(dtype=float), known, status)
+    names = list(dict.fromkeys((pipeline.spec.data.time, *pipeline.spec.data.key)))
+    told = as_answered(predictions, PredictionLog(store).read_online(name, key), champion.version, names)
+    partition = ScoredPartition(key, version.sha256, rows, told.p, known, status, told.rows, told.gap)
     facts = ChampionFacts(
         version=champion.version,
         seq=champion.seq,

@@ -14,16 +14,22 @@ and beside them:
 
 Writing what the log holds already changes nothing. A partition that came again with other bytes is scored again,
 and its file replaced: the model and both versions of the data are kept elsewhere, so the older one can be made again.
+
+What the model server has answered has the same columns and stands apart, below ``online/<key>/``: a file per flush,
+added and never replaced. ``dataset_sha256`` is empty there, since rows of a request are of no partition's bytes yet,
+``scored_at`` is of each answer, and one file may hold several versions. A row may be asked for many times.
 """
 
 import datetime as dt
 import io
 import tempfile
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,7 +43,7 @@ from include.perennial.messages import first_line
 from include.perennial.partitions import UTC
 from include.perennial.spec import PREDICTION_COLUMNS, ColumnType
 from include.perennial.stores.objects import ObjectStore
-from include.perennial.stores.prediction_folder import predictions_of
+from include.perennial.stores.prediction_folder import online_predictions_of, predictions_of
 from include.perennial.tables import from_frame, write_parquet
 
 _PREFIX, _SUFFIX = "v", ".parquet"
@@ -64,6 +70,26 @@ class LoggedFile:
     rows: int
     mean_p: float
     file: FileRecord
+
+
+@dataclass(frozen=True)
+class Online:
+    """Answers of one request at ``at_utc``: time and key columns of the rows, probabilities, and who gave each."""
+
+    rows: pa.Table
+    p: Floats
+    versions: npt.NDArray[np.str_]
+    at_utc: dt.datetime
+    shadow: bool
+
+    def table(self) -> pa.Table:
+        """As a file of the log has it."""
+        source = Source("", "", "", "", self.shadow)
+        own = _own_columns(source, self.p, self.at_utc) | {"model_version": pa.array(self.versions, pa.string())}
+        table = self.rows
+        for name in PREDICTION_COLUMNS:
+            table = table.append_column(name, own[name])
+        return table
 
 
 class PredictionLog:
@@ -112,6 +138,25 @@ class PredictionLog:
             IntegrityError: a file is damaged.
         """
         names = sorted(self._store.list(predictions_of(pipeline, key)), key=lambda name: (len(name), name))
+        frames = [_read(self._store.get_bytes(name), name) for name in names]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+
+    def append_online(self, pipeline: str, key: str, answers: Sequence[Online]) -> FileRecord:
+        """Add one file with ``answers`` about rows of partition ``key``; there is at least one."""
+        at = max(answer.at_utc for answer in answers).astimezone(UTC)
+        name = f"{at:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:12]}{_SUFFIX}"
+        with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
+            path = Path(folder, name)
+            write_parquet(pa.concat_tables([answer.table() for answer in answers]), path)
+            return self._store.put_file(f"{online_predictions_of(pipeline, key)}{name}", path)
+
+    def read_online(self, pipeline: str, key: str) -> pd.DataFrame:
+        """All answers of the model server about rows of a partition, oldest file first; no rows if there are none.
+
+        Raises:
+            IntegrityError: a file is damaged.
+        """
+        names = self._store.list(online_predictions_of(pipeline, key))
         frames = [_read(self._store.get_bytes(name), name) for name in names]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
 

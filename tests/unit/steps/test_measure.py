@@ -21,6 +21,7 @@ from include.perennial.monitor.measurement import LabelStatus, Measurement, Meas
 from include.perennial.partitions import UTC
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.settings import Settings
+from include.perennial.spec import ColumnType
 from include.perennial.spec_monitor import Drift, Monitor
 from include.perennial.steps.calibrate import calibration_key
 from include.perennial.steps.measure import measure_partition
@@ -29,7 +30,9 @@ from include.perennial.steps.score import score_partition
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import EventKind, Ledger
 from include.perennial.stores.objects import LocalObjects
+from include.perennial.stores.prediction_log import Online, PredictionLog
 from include.perennial.stores.tracking.runs import RunRecord, Tracking
+from include.perennial.tables import from_frame
 from tests.model_shelf import Shelf
 from tests.promotions import decide as judged
 from tests.training_runs import FIRST, Data, make_plan, publish_frame, publish_weeks, toy_frame
@@ -144,6 +147,28 @@ def test_a_scored_week_is_measured_with_its_labels(world: World) -> None:
     assert measurement.matured.holdout_value == 0.8
     assert measurement.violations == ()
     assert not measurement.is_worse
+
+
+def test_what_was_answered_online_is_what_is_measured(world: World) -> None:
+    before = world.arrive(5)
+    frame = toy_frame(5)
+    asked = from_frame(frame[["at", "id"]], {"at": ColumnType.TIMESTAMP, "id": ColumnType.STRING}, "asked")
+    upside_down = Online(
+        *(asked, np.where(frame["signal"] > 0, 0.01, 0.99), np.full(len(frame), "1")),
+        at_utc=LATER,
+        shadow=False,
+    )
+    PredictionLog(world.objects).append_online("toy", WEEK[5], [upside_down])
+
+    after = world.measure(5)
+
+    assert (before.rows_online, after.rows_online) == (0, after.rows)
+    assert after.online_gap is not None
+    assert after.online_gap > 0.5
+    assert after.matured is not None
+    assert after.matured.value < 0.5
+    assert after.is_worse
+    assert f"; {after.rows} of {after.rows} rows as answered online, up to 0." in after.sentence
 
 
 def test_the_calibration_is_made_once_and_kept_with_the_champion(world: World) -> None:

@@ -1,0 +1,134 @@
+"""Writes what was answered into the prediction log: in batches, beside the requests, in bounded memory.
+
+Each flush writes one file per pipeline and partition, whole or not at all. While the object store is down answers wait;
+those that no longer fit are counted and lost, and requests go on. What waits when the process is killed is lost too.
+"""
+
+import datetime as dt
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.perennial.errors import Unavailable
+from include.perennial.gate.evidence import Floats
+from include.perennial.partitions import UTC, Partition, Period
+from include.perennial.serving.worker import Worker
+from include.perennial.stores.prediction_log import Online, PredictionLog
+
+log = logging.getLogger(__name__)
+
+MAX_BUFFERED_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers of one request. ``rows`` has the time and key columns, of which ``time`` is the former."""
+
+    pipeline: str
+    period: Period
+    time: str
+    rows: pa.Table
+    p: Floats
+    versions: npt.NDArray[np.str_]
+    at_utc: dt.datetime
+    shadow: bool = False
+
+    def by_partition(self) -> Iterator[tuple[str, "Answered"]]:
+        """The rows of each partition, with its key."""
+        days = pc.floor_temporal(self.rows[self.time], unit="day").to_pylist()
+        key_of = {day: Partition.containing(day.astimezone(UTC), self.period).key for day in set(days)}
+        keys = np.array([key_of[day] for day in days])
+        for key in sorted(set(key_of.values())):
+            mine = keys == key
+            rows = self.rows.filter(pa.array(mine))
+            yield key, replace(self, rows=rows, p=self.p[mine], versions=self.versions[mine])
+
+    def logged(self) -> Online:
+        """As the prediction log takes it."""
+        return Online(self.rows, self.p, self.versions, self.at_utc, self.shadow)
+
+
+class Recorder(Worker):
+    """The buffer, and the thread that empties it every ``flush_s`` or when it is half full.
+
+    ``written_rows`` and ``dropped_rows`` count since the start; ``problem`` says why answers wait longer.
+    """
+
+    def __init__(self, log_: PredictionLog, flush_s: float, max_rows: int) -> None:
+        super().__init__("record-answers")
+        self._log, self._flush_s, self._max_rows = log_, flush_s, max_rows
+        self._lock, self._half_full = threading.Lock(), threading.Event()
+        self._waiting: list[Answered] = []
+        self.buffered_rows = self._bytes = 0
+        self.written_rows = self.dropped_rows = 0
+        self.problem = ""
+
+    def add(self, answered: Answered) -> None:
+        """Have ``answered`` written; never waits for the store."""
+        with self._lock:
+            if not self._fits(answered):
+                self.dropped_rows += answered.rows.num_rows
+                return
+            self._take(answered)
+            if self.buffered_rows * 2 >= self._max_rows or self._bytes * 2 >= MAX_BUFFERED_BYTES:
+                self._half_full.set()
+
+    def work(self) -> None:
+        while not self._stopping.is_set():
+            self._half_full.wait(self._flush_s)
+            self.flush()
+            if self.problem:
+                self._stopping.wait(min(self._flush_s, 10.0))
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End the thread and write what waits."""
+        self._stopping.set()
+        self._half_full.set()
+        super().stop(timeout_s)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits; what the store does not take waits on."""
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+            self.buffered_rows = self._bytes = 0
+            self._half_full.clear()
+        groups: dict[tuple[str, str], list[Answered]] = defaultdict(list)
+        for answered in batch:
+            for key, part in answered.by_partition():
+                groups[answered.pipeline, key].append(part)
+        problem = ""
+        for (pipeline, key), parts in groups.items():
+            try:
+                self._log.append_online(pipeline, key, [part.logged() for part in parts])
+                self.written_rows += sum(part.rows.num_rows for part in parts)
+            except Unavailable as error:
+                problem = str(error)
+                self._put_back(parts)
+        if problem and not self.problem:
+            log.warning("Answers wait to be written: %s", problem)
+        self.problem = problem if groups else self.problem
+
+    def _put_back(self, parts: list[Answered]) -> None:
+        with self._lock:
+            for part in parts:
+                if self._fits(part):
+                    self._take(part)
+                else:
+                    self.dropped_rows += part.rows.num_rows
+
+    def _fits(self, answered: Answered) -> bool:
+        rows, size = self.buffered_rows + answered.rows.num_rows, self._bytes + answered.rows.nbytes
+        return rows <= self._max_rows and size <= MAX_BUFFERED_BYTES
+
+    def _take(self, answered: Answered) -> None:
+        self._waiting.append(answered)
+        self.buffered_rows += answered.rows.num_rows
+        self._bytes += answered.rows.nbytes
