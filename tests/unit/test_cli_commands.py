@@ -171,6 +171,15 @@ def test_retention_is_a_dry_run_until_it_is_confirmed(loop: Loop, capsys: pytest
     assert [loop.objects.exists(key) for key in (old, kept)] == [False, True]
 
 
+def test_what_retention_leaves_is_whole_and_can_be_reproduced(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["retain", "toy", "2013-02-25", "--previous", "0", "--yes"]) == 0
+    capsys.readouterr()
+
+    assert cli.main(["verify"]) == 0
+    for version in ("1", "3"):
+        assert cli.main(["reproduce", "toy", version]) == 0, capsys.readouterr().out
+
+
 def test_verify_says_what_is_wrong_and_mends_it(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["verify"]) == 0
     assert "everything is as it was recorded" in capsys.readouterr().out
