@@ -24,7 +24,8 @@ from include.perennial.stores.prediction_log import Online, PredictionLog
 
 log = logging.getLogger(__name__)
 
-MAX_BUFFERED_BYTES = 64 << 20
+MAX_BUFFERED_BYTES = 256 << 20
+_ENTRY_BYTES = 4096  # measured: what a request of one row takes beside its values
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,14 @@ class Recorder(Worker):
                     self.dropped_rows += part.rows.num_rows
 
     def _fits(self, answered: Answered) -> bool:
-        rows, size = self.buffered_rows + answered.rows.num_rows, self._bytes + answered.rows.nbytes
+        rows, size = self.buffered_rows + answered.rows.num_rows, self._bytes + _n_bytes(answered)
         return rows <= self._max_rows and size <= MAX_BUFFERED_BYTES
 
     def _take(self, answered: Answered) -> None:
         self._waiting.append(answered)
         self.buffered_rows += answered.rows.num_rows
-        self._bytes += answered.rows.nbytes
+        self._bytes += _n_bytes(answered)
+
+
+def _n_bytes(answered: Answered) -> int:
+    return int(answered.rows.nbytes) + _ENTRY_BYTES

@@ -245,6 +245,7 @@ def test_a_canary_is_promoted_by_the_step_that_promotes_anything(loop: Loop) -> 
     unfreeze("toy", loop.ledger, reason="over", actor="tests", dry_run=False)
     frame = toy_frame(5).head(100)
     with model_server(loop.settings, canary_pct=50) as server:
+        until(server.champion, "there is a champion")
         until(lambda: set(server.versions(frame)) == {"3", "4"}, "version 4 is the canary")
 
         stores = ChampionStores.open(loop.settings)
