@@ -18,6 +18,7 @@ from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
 from include.perennial.sources import Connections, read
 from include.perennial.spec import FilesSource
+from include.perennial.steps.check.narrow import narrowed
 from include.perennial.steps.check.newest import listed, tried
 from include.perennial.steps.snapshot import fetch_snapshot, take_snapshot
 from include.perennial.steps.validate import of_partition, valid_rows
@@ -80,7 +81,7 @@ def deliveries(
     """
     source, delay = pipeline.spec.source, pipeline.spec.data.label_delay_periods
     if isinstance(source, FilesSource) and "{key}" not in source.path:
-        return _of_whole_table(pipeline, n, scratch, connections, now)
+        return _of_whole_table(narrowed(pipeline, source, n, scratch), n, scratch, connections, now)
     known = listed(pipeline)
     if known is not None:
         chosen = known[: len(known) - delay][-n:]
