@@ -20,8 +20,11 @@ PAGES = [
 ]
 _LINK = re.compile(r"\]\((?!http)([^)#]+)")
 # Run for real elsewhere: `make run` and `make test` by CI, `up` and `down` by test_commands, the backfill by test_loop,
-# ./perennial by test_cli_commands.
-RUN_ELSEWHERE = ("make ", "airflow backfill create", "eval ", "./perennial ")
+# ./perennial by test_cli_commands, the tutorial's by test_tutorial.
+RUN_ELSEWHERE = (
+    *("make ", "airflow backfill create", "airflow dags unpause", "eval ", "./perennial "),
+    ".venv/bin/python docs/tutorial_data.py",
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))

@@ -1,7 +1,6 @@
 """From a file of data to a pipeline folder: ``new``. In this order:
 
-``scan``      reads a CSV or Parquet file once, in batches, whatever its size
-``kinds``     finds the type of each column while it passes
+``kinds``     finds the type of each column while the batches of the file pass
 ``profile``   what is known of the file after that: types, gaps, ranges, periods, and a bounded sample of rows
 ``refusals``  what no pipeline can be made of, with the reason
 ``roles``     what each column is for: number, category, moment, or left out, and leaks

@@ -14,7 +14,7 @@ from include.perennial.columns import convert
 from include.perennial.messages import shown
 from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.kinds import Column
-from include.perennial.scaffold.scan import batches, form_of
+from include.perennial.sources.batches import batches, column_names, form_of
 from include.perennial.spec import ColumnType
 
 SAMPLE_ROWS = 100_000
@@ -62,7 +62,7 @@ def profile(asked: Asked) -> Profile:
     hours: Counter[dt.datetime] = Counter()
     keys, keys_with_time = _Keys(first_row), _Keys(first_row)
     rows, sampler = 0, _Sampler()
-    for table in batches(asked.file):
+    for table in batches(asked.file, column_names(asked.file)):
         columns = columns or {name: Column(name) for name in table.column_names}
         for name, column in columns.items():
             column.take(table[name], first_row + rows)

@@ -22,10 +22,10 @@ from include.perennial.scaffold.profile import Profile, profile
 from include.perennial.scaffold.refusals import require_binary, require_columns, require_free, require_rows
 from include.perennial.scaffold.render import DAG, FILES, render
 from include.perennial.scaffold.roles import Roles, roles
-from include.perennial.scaffold.scan import column_names
 from include.perennial.scaffold.suite import batch_lines, row_lines
 from include.perennial.scaffold.told import guesses, look_at
 from include.perennial.scaffold.words import Written
+from include.perennial.sources.batches import column_names
 from include.perennial.spec_fields import SourcePath
 
 COPIED_BYTES = 5_000_000

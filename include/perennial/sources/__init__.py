@@ -4,6 +4,7 @@
                  ``files`` (disk, S3), ``sql`` (a SELECT, as Parquet), ``python_source`` (source.py)
 ``read``         turns a delivery into one frame of the declared columns, strictly: ``reading``
                  parses, ``text`` looks for what parsers forgive
+``batches``      the rows of a large file, some thousands at a time, for those who only look
 ``connections``  how addresses and secrets are found
 
 Between the two stands the snapshot: what is read is what was stored.

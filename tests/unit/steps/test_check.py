@@ -13,7 +13,7 @@ from include.perennial.digests import file_sha256
 from include.perennial.errors import BadInput
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.sources import EnvironmentConnections
-from include.perennial.steps.check import CheckReport, Level, Problem, check
+from include.perennial.steps.check import CheckReport, Level, Problem, check, narrow
 from tests.deliveries import settings
 from tests.pipeline_folders import line_of
 from tests.training_runs import FEATURES, FIRST, SPEC, make_toy, toy_frame
@@ -211,3 +211,30 @@ def test_the_command_prints_one_json_object_and_its_status_says_whether_all_is_w
     (pipeline.folder / "features.py").write_text("class Features\n")
     assert cli.main(["check", "toy"]) == 1
     assert f"error: {pipeline.folder / 'features.py'}:1: not valid Python" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_of_a_large_file_only_the_newest_partitions_are_taken_and_nothing_changes(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = make_toy(tmp_path, source={"kind": "files", "path": f"all.{form}", "format": form})
+    everything = pd.concat([rows(n) for n in range(6)])
+    path = pipeline.folder / f"all.{form}"
+    everything.to_parquet(path) if form == "parquet" else everything.to_csv(path, index=False)
+    whole = checked(tmp_path)
+    monkeypatch.setattr(narrow, "LARGE_BYTES", 0)
+
+    of_part = checked(tmp_path)
+
+    assert of_part.is_ready
+    assert [done.sentence for done in of_part.steps] == [done.sentence for done in whole.steps]
+
+
+def test_of_a_large_file_a_time_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = make_toy(tmp_path, source={"kind": "files", "path": "all.csv", "format": "csv"})
+    frame = pd.concat([rows(n) for n in range(5)], ignore_index=True).astype({"at": str})
+    frame.loc[700, "at"] = "yesterday"
+    frame.to_csv(pipeline.folder / "all.csv", index=False)
+    monkeypatch.setattr(narrow, "LARGE_BYTES", 0)
+
+    assert "row 702, column 'at': 'yesterday'" in only_problem(checked(tmp_path)).text

@@ -18,6 +18,7 @@ from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
 from include.perennial.sources import Connections, read
 from include.perennial.spec import FilesSource
+from include.perennial.steps.check.narrow import narrowed
 from include.perennial.steps.check.newest import listed, tried
 from include.perennial.steps.snapshot import fetch_snapshot, take_snapshot
 from include.perennial.steps.validate import of_partition, valid_rows
@@ -80,7 +81,7 @@ def deliveries(
     """
     source, delay = pipeline.spec.source, pipeline.spec.data.label_delay_periods
     if isinstance(source, FilesSource) and "{key}" not in source.path:
-        return _of_whole_table(pipeline, n, scratch, connections, now)
+        return _of_whole_table(pipeline, source, n, scratch, connections, now)
     known = listed(pipeline)
     if known is not None:
         chosen = known[: len(known) - delay][-n:]
@@ -157,9 +158,10 @@ def _or_error(
 
 
 def _of_whole_table(
-    pipeline: Pipeline, n: int, scratch: Path, connections: Connections, now: dt.datetime
+    pipeline: Pipeline, source: FilesSource, n: int, scratch: Path, connections: Connections, now: dt.datetime
 ) -> list[Delivered]:
-    spec = pipeline.spec
+    spec, start = pipeline.spec, time.perf_counter()
+    pipeline = narrowed(pipeline, source, n, scratch)
     whole = _delivered(pipeline, Partition.containing(now, spec.period), scratch, connections)
     days = whole.frame[spec.data.time].dropna().dt.floor("D").drop_duplicates()
     found = sorted({Partition.containing(day.to_pydatetime(), spec.period) for day in days})
@@ -169,10 +171,9 @@ def _of_whole_table(
             f"the file holds rows of {len(found)} {spec.period}s in {spec.data.time!r}: none is labelled. "
             "To fix: deliver rows with a time, or lower data.label_delay_periods."
         )
-    return [
-        Delivered(one, of_partition(pipeline, one, whole.frame), whole.seconds if one == chosen[0] else 0.0)
-        for one in chosen
-    ]
+    # Every ingest reads the whole file, to find its own rows.
+    seconds = time.perf_counter() - start
+    return [Delivered(one, of_partition(pipeline, one, whole.frame), seconds) for one in chosen]
 
 
 def _delivered(pipeline: Pipeline, partition: Partition, scratch: Path, connections: Connections) -> Delivered:

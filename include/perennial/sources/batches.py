@@ -3,7 +3,7 @@
 Cells of CSV stay text, so that what they mean is decided here and not by a parser's guess.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +31,7 @@ def form_of(path: Path) -> str:
             where=shown(str(path), 200),
             got="no such file" if not path.is_dir() else "a folder",
             allowed="one CSV or Parquet file",
-            fix="correct the path after FROM=",
+            fix="correct the path",
         )
     name = path.name.lower()
     if name.endswith((".csv", ".csv.gz")):
@@ -59,21 +59,21 @@ def column_names(path: Path) -> list[str]:
     return read_header(path)
 
 
-def batches(path: Path) -> Iterator[pa.Table]:
-    """The rows, some thousands at a time, all columns, in the order of the file.
+def batches(path: Path, names: Sequence[str], null_values: Sequence[str] = NULL_VALUES) -> Iterator[pa.Table]:
+    """The rows, some thousands at a time, in the order of the file, with the columns ``names`` of ``column_names``.
 
     Raises:
         DataError: a row cannot be read.
     """
-    names = column_names(path)
+    is_parquet = form_of(path) == "parquet"
     try:
-        yield from _parquet_batches(path, len(names)) if form_of(path) == "parquet" else _csv_batches(path, names)
+        yield from _parquet_batches(path, names) if is_parquet else _csv_batches(path, names, null_values)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
 
 
-def _csv_batches(path: Path, names: list[str]) -> Iterator[pa.Table]:
-    read, parse, convert, ragged = csv_options(names, NULL_VALUES, _CSV_BLOCK_BYTES)
+def _csv_batches(path: Path, names: Sequence[str], null_values: Sequence[str]) -> Iterator[pa.Table]:
+    read, parse, convert, ragged = csv_options(names, null_values, _CSV_BLOCK_BYTES)
     try:
         with pyarrow.csv.open_csv(stream(path), read, parse, convert) as reader:
             for batch in reader:
@@ -91,9 +91,10 @@ def _csv_batches(path: Path, names: list[str]) -> Iterator[pa.Table]:
         ) from error
 
 
-def _parquet_batches(path: Path, n_columns: int) -> Iterator[pa.Table]:
+def _parquet_batches(path: Path, names: Sequence[str]) -> Iterator[pa.Table]:
     with _parquet(path) as file:
-        for batch in file.iter_batches(batch_size=max(1000, min(1 << 17, _BATCH_CELLS // max(1, n_columns)))):
+        size = max(1000, min(1 << 17, _BATCH_CELLS // max(1, len(names))))
+        for batch in file.iter_batches(batch_size=size, columns=list(names)):
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 
