@@ -190,7 +190,7 @@ class Plausibility(Spec):
 
     max_roc_auc: float | None = Field(None, gt=0.5, le=1, exclude_if=is_none)
     max_single_feature_auc: float | None = Field(None, gt=0.5, le=1, exclude_if=is_none)
-    max_r2: float | None = Field(None, gt=0, le=1, exclude_if=is_none, description="regression")
+    max_r2: float | None = Field(None, gt=0, le=1, exclude_if=is_none, description="regression: largest R²")
     max_single_feature_correlation: float | None = Field(
         None, gt=0, le=1, exclude_if=is_none, description="regression: rank correlation of one feature with the target"
     )

@@ -16,7 +16,7 @@ class TaskKind(enum.StrEnum):
 
 
 class Metric(enum.StrEnum):
-    """Metrics of all tasks. Higher is better except where ``LOWER_IS_BETTER`` says so."""
+    """A metric of the pipeline's task. Losses, errors and deviances are better when lower, all others when higher."""
 
     ROC_AUC = "roc_auc"
     AVERAGE_PRECISION = "average_precision"

@@ -20,6 +20,7 @@ from include.perennial.stores.prediction_log import PredictionLog
 from include.perennial.views.curves import curves
 from include.perennial.views.decision import decision_view
 from include.perennial.views.timeline import timeline
+from perennial_airflow.page.charts import calibration_figure
 from tests.closed_loop import WEEK, Loop, build
 from tests.task_pipelines import KINDS
 
@@ -109,7 +110,10 @@ def test_the_page_has_a_calibration_and_no_roc(loop: Loop) -> None:
     assert drawn.champion is not None
     assert drawn.candidate.roc == ()
     assert len(drawn.candidate.calibration) == 10
-    assert decision_view("toy", decision.plan.run_key, loop.ledger).trial.became == "promoted"
+    low, high = calibration_figure(drawn)["layout"]["xaxis"]["range"]
+    assert all(low <= value <= high for point in drawn.candidate.calibration for value in point)
+    view = decision_view("toy", decision.plan.run_key, loop.ledger)
+    assert view.trial.became == "promoted"
     assert timeline("toy", loop.ledger).metric in decision.metrics
 
 
