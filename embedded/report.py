@@ -21,6 +21,8 @@ from include.perennial.steps.plan import NotReady, plan_training
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import EventKind, Ledger
 
+_HEADS = {"roc_auc": "AUC", "log_loss": "log loss", "rmse": "RMSE", "mean_poisson_deviance": "Poisson", "mae": "MAE"}
+
 
 @dataclass(frozen=True)
 class Week:
@@ -232,8 +234,10 @@ def _weeks_table(outcome: Outcome) -> Table:
 
 
 def _decisions_table(outcome: Outcome) -> Table:
+    metrics = outcome.decisions[0].decision.metrics if outcome.decisions else _HEADS
+    shown = [name for name in _HEADS if name in metrics][:2]
     table = Table(
-        "as of", "trigger", "data", "candidate", "AUC", "log loss", "Δ to champion [95 %]",
+        "as of", "trigger", "data", "candidate", *(_HEADS.get(name, name) for name in shown), "Δ to champion [95 %]",
         "verdict", "promoted", "champion",
         title="Decisions", title_justify="left",
     )  # fmt: skip
@@ -245,8 +249,7 @@ def _decisions_table(outcome: Outcome) -> Table:
             decision.plan.request.trigger,
             decision.plan.data_commit[:8],
             decision.winner,
-            f"{decision.metrics['roc_auc']:.3f}",
-            f"{decision.metrics['log_loss']:.3f}",
+            *(f"{decision.metrics[name]:.3f}" for name in shown),
             _delta(verdict),
             verdict.verdict,
             "yes" if row.promoted else "no",
@@ -257,7 +260,7 @@ def _decisions_table(outcome: Outcome) -> Table:
 
 def _watched_table(outcome: Outcome) -> Table:
     table = Table(
-        "week", "scored by", "AUC", "expected", "signals over threshold", "retrain",
+        "week", "scored by", _metric_head(outcome), "expected", "signals over threshold", "retrain",
         title="Scored and monitored", title_justify="left",
     )  # fmt: skip
     for seen in outcome.watched:
@@ -273,6 +276,11 @@ def _watched_table(outcome: Outcome) -> Table:
             f"asked for on {decision.trigger}" if seen.evaluation.training_run_id else decision.reason or "not needed",
         )
     return table
+
+
+def _metric_head(outcome: Outcome) -> str:
+    names = [str(seen.measurement.matured.metric) for seen in outcome.watched if seen.measurement.matured]
+    return _HEADS.get(names[0], names[0]) if names else _HEADS["roc_auc"]
 
 
 def _delta(judgement: Judgement) -> str:

@@ -6,10 +6,12 @@ Everything is on this machine: SQLite, folders, Git. ``build`` makes a home once
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from mlflow.tracking._tracking_service import utils
 
 from include.perennial.contracts import CandidateFit, Decision, Promotion, TrainingPlan, TrainingRequest, Trigger
@@ -103,7 +105,12 @@ class Loop:
         asked = TrainingRequest(pipeline="toy", as_of=WEEK[week], trigger=Trigger.SCHEDULE, **request)
         plan = plan_training(asked, self.pipeline, self.data, self.code)
         assert isinstance(plan, TrainingPlan)
-        fit = CandidateFit(candidate=winner, metrics={"log_loss": 0.5}, fit_seconds=0.1, mlflow_run_id="run")
+        fit = CandidateFit(
+            candidate=winner,
+            metrics={str(self.pipeline.spec.selection_metric): 0.5},
+            fit_seconds=0.1,
+            mlflow_run_id="run",
+        )
         decision = judge(plan, [fit], self.pipeline, **stores)
         registered = register(decision, self.ledger, self.models, forced=asked.force)
         assert registered is not None, decision.judgement.sentence
@@ -129,11 +136,11 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def make_code(folder: Path) -> None:
+def make_code(folder: Path, **changes: Any) -> None:
     """A Git checkout of this project's ``include`` with the pipeline ``toy``, committed."""
     ignored = shutil.ignore_patterns("__pycache__", "flight_delays")
     shutil.copytree(PROJECT_ROOT / "include", folder / "include", ignore=ignored)
-    toy = make_toy(folder / "made").folder
+    toy = make_toy(folder / "made", **changes).folder
     shutil.move(toy, folder / "include" / "pipelines" / "toy")
     shutil.rmtree(folder / "made")
     git(folder.parent, "init", "--quiet", "-b", "main", str(folder))
@@ -142,17 +149,25 @@ def make_code(folder: Path) -> None:
     git(folder, "commit", "--quiet", "-m", "code")
 
 
-def build(root: Path, champions: Sequence[tuple[int, str]] = CHAMPIONS) -> Loop:
-    """A home below ``root`` with seven published weeks and a champion for each of ``champions``."""
+def build(
+    root: Path,
+    champions: Sequence[tuple[int, str]] = CHAMPIONS,
+    frame: Callable[[int], pd.DataFrame] = toy_frame,
+    **changes: Any,
+) -> Loop:
+    """A home below ``root`` with seven published weeks and a champion for each of ``champions``.
+
+    ``frame`` gives the rows of a week; ``changes`` replace sections of the spec of ``toy``.
+    """
     code = root / "code"
     code.mkdir(parents=True)
-    make_code(code)
+    make_code(code, **changes)
     settings = Settings.from_env(
         {"PERENNIAL_HOME": str(root / "home"), "PERENNIAL_PIPELINES": str(code / "include" / "pipelines")}
     )
     loop = Loop(settings, code)
     for n in range(7):
-        publish_frame(root, loop.pipeline, loop.data, WEEK[n], toy_frame(n))
+        publish_frame(root, loop.pipeline, loop.data, WEEK[n], frame(n))
     for week, winner in champions:
         promotion = loop.train(week, winner)
         assert promotion.status == "promoted", promotion.sentence

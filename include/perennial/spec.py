@@ -7,36 +7,41 @@ import datetime as dt
 import enum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from include.perennial.cron import firing_offset
 from include.perennial.messages import shown
 from include.perennial.partitions import UTC, Partition, Period
 from include.perennial.spec_alerts import Alerts
 from include.perennial.spec_approval import ApprovalSection
-from include.perennial.spec_fields import Column, Columns, Name, Query, Share, SourcePath, Spec, refused
+from include.perennial.spec_fields import (
+    Column,
+    Columns,
+    Name,
+    Query,
+    Share,
+    SourcePath,
+    Spec,
+    distinct,
+    is_none,
+    refused,
+)
+from include.perennial.spec_metrics import (
+    COMPARABLE,
+    HIGHEST,
+    LOWER_IS_BETTER,
+    LOWEST,
+    METRICS,
+    Metric,
+    TaskKind,
+)
 from include.perennial.spec_monitor import Monitor
+from include.perennial.spec_task import require_reachable, require_task_fits
 
 EARLIEST_START, LATEST_START = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
 PREDICTION_COLUMNS = ("p", "class", "model_version", "dataset_sha256", "scored_at", "shadow")  # of the prediction log
 
-
-class Metric(enum.StrEnum):
-    """Metrics of a binary classifier. Higher is better except where ``LOWER_IS_BETTER`` says so."""
-
-    ROC_AUC = "roc_auc"
-    AVERAGE_PRECISION = "average_precision"
-    LOG_LOSS = "log_loss"
-    BRIER = "brier"
-    ACCURACY = "accuracy"
-    F1 = "f1"
-    LOG_LOSS_SKILL = "log_loss_skill"
-
-
-LOWER_IS_BETTER = frozenset({Metric.LOG_LOSS, Metric.BRIER})
-COMPARABLE = frozenset({Metric.ROC_AUC, Metric.LOG_LOSS, Metric.BRIER})
-LOWEST = {metric: float("-inf") if metric is Metric.LOG_LOSS_SKILL else 0.0 for metric in Metric}
-HIGHEST = {metric: float("inf") if metric is Metric.LOG_LOSS else 1.0 for metric in Metric}
+__all__ = ["COMPARABLE", "HIGHEST", "LOWER_IS_BETTER", "LOWEST", "METRICS", "Metric", "TaskKind"]
 
 
 class FilesSource(Spec):
@@ -108,7 +113,6 @@ class DataSection(Spec):
         self.require_declared((self.target,), ("target",))
         self.require_declared(self.key, ("key",))
         self._require_type(self.time, "time", ColumnType.TIMESTAMP)
-        self._require_type(self.target, "target", ColumnType.BOOLEAN, ColumnType.INTEGER)
         if self.target in self.key:
             raise refused(f"holds the target {shown(self.target)}: a row is named before its label is known", ("key",))
         if taken := [name for name in (self.time, *self.key) if name in PREDICTION_COLUMNS]:
@@ -158,17 +162,10 @@ class Compare(Spec):
 
     metric: Metric
     policy: Literal["non_inferior", "superior"] = "non_inferior"
-    margin: float = Field(ge=0, le=1, description="how much worse the candidate may truly be, in units of the metric")
+    margin: float = Field(ge=0, description="how much worse the candidate may truly be, in units of the metric")
     cluster: Columns = Field(description="columns whose values share luck; resampled together")
     resamples: int = Field(1000, ge=200, le=20000)
     confidence: float = Field(0.95, gt=0.5, lt=1)
-
-    @model_validator(mode="after")
-    def _metric_is_comparable(self) -> "Compare":
-        if self.metric not in COMPARABLE:
-            allowed = ", ".join(sorted(COMPARABLE))
-            raise refused(f"is {self.metric}, which cannot be compared: expected one of {allowed}", ("metric",))
-        return self
 
 
 class Slices(Spec):
@@ -177,7 +174,7 @@ class Slices(Spec):
     columns: Columns
     min_rows: int = Field(ge=1)
     max_regression: float = Field(
-        ge=0, le=1, description="largest drop of the compared metric in a slice, beyond its interval"
+        ge=0, description="largest drop of the compared metric in a slice, beyond its interval"
     )
 
 
@@ -191,15 +188,22 @@ class Behaviour(Spec):
 class Plausibility(Spec):
     """Too good to be true is a leak until shown otherwise."""
 
-    max_roc_auc: float = Field(gt=0.5, le=1)
-    max_single_feature_auc: float = Field(gt=0.5, le=1)
+    max_roc_auc: float | None = Field(None, gt=0.5, le=1, exclude_if=is_none)
+    max_single_feature_auc: float | None = Field(None, gt=0.5, le=1, exclude_if=is_none)
+    max_r2: float | None = Field(None, gt=0, le=1, exclude_if=is_none, description="regression: largest R²")
+    max_single_feature_correlation: float | None = Field(
+        None, gt=0, le=1, exclude_if=is_none, description="regression: rank correlation of one feature with the target"
+    )
 
 
 class Gate(Spec):
     """All of it must hold. An empty gate is refused."""
 
     min_rows: int = Field(ge=1)
-    min_positives: int = Field(ge=1)
+    min_positives: int | None = Field(None, ge=1, exclude_if=is_none, description="binary: rows of class 1")
+    min_class_rows: int | None = Field(
+        None, ge=1, exclude_if=is_none, description="multiclass: rows of the rarest class"
+    )
     floors: dict[Metric, float] = Field(min_length=1)
     ceilings: dict[Metric, float] = Field(default_factory=dict)
     first_floors: dict[Metric, float] = Field(
@@ -216,11 +220,7 @@ class Gate(Spec):
         _require_range(self.floors, "floors", LOWER_IS_BETTER)
         _require_range(self.first_floors, "first_floors", LOWER_IS_BETTER)
         _require_range(self.ceilings, "ceilings", frozenset(Metric) - LOWER_IS_BETTER)
-        highest = self.plausibility.max_roc_auc
-        for at, floors in (("floors", self.floors), ("first_floors", self.first_floors)):
-            if floors.get(Metric.ROC_AUC, -1) >= highest:
-                text = f"is not below gate.plausibility.max_roc_auc, {highest}: no model could pass"
-                raise refused(text, (at, Metric.ROC_AUC))
+        require_reachable(self)
         return self
 
 
@@ -248,7 +248,10 @@ class PipelineSpec(Spec):
     title: str = Field(min_length=1, max_length=80)
     description: str = Field(min_length=1)
     owner: str = Field(min_length=1)
-    task: Literal["binary"] = "binary"
+    task: TaskKind = TaskKind.BINARY
+    classes: Annotated[tuple[str | int, ...], AfterValidator(distinct)] | None = Field(
+        None, exclude_if=is_none, description="multiclass: every value of the target, in the order of the predictions"
+    )
     period: Period
     schedule: Schedule
     source: Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="kind")]
@@ -276,6 +279,11 @@ class PipelineSpec(Spec):
         if train <= ingest:
             text = f"is {shown(self.schedule.train)}: expected later in the {self.period} than schedule.ingest"
             raise refused(f"{text}, {shown(self.schedule.ingest)}, whose data it trains on", ("schedule", "train"))
+        return self
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> "PipelineSpec":
+        require_task_fits(self)
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,11 @@ def refused(text: str, at: tuple[str | int, ...] = (), got: str = "", known: Ite
     return PydanticCustomError("refused", "{text}", {"text": text, "at": at, "got": got, "known": tuple(known)})
 
 
+def is_none(value: object) -> bool:
+    """Whether a key that came later is unused: then it stays out of dumps, and digests of older specs hold."""
+    return value is None
+
+
 def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     """``names``, refused if one stands twice."""
     for n, name in enumerate(names):

@@ -7,6 +7,7 @@ from include.perennial.cards.page import Card
 from include.perennial.contracts import CheckStatus, Decision, Judgement, Registration
 from include.perennial.decision_report import gate_table, span
 from include.perennial.digests import canonical_json
+from include.perennial.gate.tasks import task_of
 from include.perennial.gate.wording import METRIC_NAMES
 from include.perennial.markdown import NONE, number, table, text
 from include.perennial.spec import LOWER_IS_BETTER, Metric, PipelineSpec
@@ -84,7 +85,7 @@ def _standing(registration: Registration, mine: list[Event]) -> str:
 def _purpose(spec: PipelineSpec, decision: Decision) -> _Pairs:
     estimator = spec.candidates.get(decision.winner)
     return {
-        "predicts": f"probability that {spec.data.target} is true ({spec.task})",
+        "predicts": task_of(spec).purpose(spec.data.target),
         "one row is": ", ".join(spec.data.key),
         "model": f"{decision.winner} ({estimator.estimator})" if estimator else decision.winner,
         "features": ", ".join(name for name in spec.data.columns if name != spec.data.target),
@@ -156,7 +157,7 @@ def _limits(decision: Decision, spec: PipelineSpec) -> list[str]:
         f"Measured on {rows:,} rows of {plan.holdout[0].key} to {plan.holdout[-1].key}: other times may differ; the "
         "monitor watches how it does since.",
         f"It has seen nothing before {plan.train[0].key}, and nothing after {decision.cutoff}.",
-        "What it gives is a probability; which one calls for action is for its user to decide.",
+        task_of(spec).use_words,
     ]
     if decision.cutoff == plan.refit_cutoff:
         limits.append("The numbers are of the model before it was trained again with the holdout included.")

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from include.perennial.gate.evidence import Floats, Integers
-from include.perennial.gate.metrics import are_probabilities, measure
-from include.perennial.spec import COMPARABLE, LOWER_IS_BETTER, Metric
+from include.perennial.gate.arrays import Floats, Integers, Labels
+from include.perennial.gate.tasks import BINARY, Task
+from include.perennial.spec import LOWER_IS_BETTER, Metric
 
 MIN_CLUSTERS = 5
 """With fewer, no interval is given; down to this number its coverage was seen to hold in simulation."""
@@ -64,7 +64,7 @@ class PairedDifference:
 
 def paired_difference(
     metric: Metric,
-    y: Integers,
+    y: Labels,
     p_candidate: Floats,
     p_champion: Floats,
     clusters: Integers,
@@ -72,25 +72,26 @@ def paired_difference(
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
+    task: Task = BINARY,
 ) -> PairedDifference:
     """Improvement of the candidate over the champion with its clustered interval.
 
     Args:
-        metric: one of ``COMPARABLE``.
-        y: labels, 0 or 1, shape ``(n,)``.
-        p_candidate, p_champion: probabilities of 1 for the same rows, shape ``(n,)``.
+        metric: one of ``task.comparable``.
+        y: labels of ``task``, shape ``(n,)``.
+        p_candidate, p_champion: predictions of the same rows, shape ``(n,)`` or ``(n, classes)``.
         clusters: cluster code of each row, shape ``(n,)``.
         seed: the same seed draws the same clusters.
 
     Raises:
-        ValueError: the metric cannot be compared, lengths differ, or predictions are not probabilities.
+        ValueError: the metric cannot be compared, lengths differ, or predictions are not sound.
     """
     y, p_candidate, p_champion = np.asarray(y), np.asarray(p_candidate, float), np.asarray(p_champion, float)
-    _refuse(metric, y, p_candidate, p_champion, np.asarray(clusters))
+    _refuse(task, metric, y, p_candidate, p_champion, np.asarray(clusters))
     labels, codes = np.unique(clusters, return_inverse=True)
-    statistic = _auc_difference if metric is Metric.ROC_AUC else _mean_difference(metric)
+    statistic = _auc_differences(task) if metric is Metric.ROC_AUC else _mean_difference(metric, task)
     drawn = _resample(statistic(y, p_candidate, p_champion, codes, len(labels)), len(labels), len(y), resamples, seed)
-    candidate, champion = measure(metric, y, p_candidate), measure(metric, y, p_champion)
+    candidate, champion = task.measure(metric, y, p_candidate), task.measure(metric, y, p_champion)
     improvement = champion - candidate if metric in LOWER_IS_BETTER else candidate - champion
     half_width = _half_width(drawn, len(labels), confidence)
     return PairedDifference(
@@ -105,15 +106,15 @@ def paired_difference(
     )
 
 
-def _refuse(metric: Metric, y: Integers, p_candidate: Floats, p_champion: Floats, clusters: Integers) -> None:
-    if metric not in COMPARABLE:
-        raise ValueError(f"Metric {metric} cannot be compared: allowed {', '.join(sorted(COMPARABLE))}.")
+def _refuse(task: Task, metric: Metric, y: Labels, p_candidate: Floats, p_champion: Floats, clusters: Integers) -> None:
+    if metric not in task.comparable:
+        raise ValueError(f"Metric {metric} cannot be compared: allowed {', '.join(sorted(task.comparable))}.")
     lengths = {len(y), len(p_candidate), len(p_champion), len(clusters)}
     if len(lengths) > 1:
         raise ValueError(f"Labels, predictions and clusters differ in length: got {sorted(lengths)}, expected one.")
     for name, p in (("candidate", p_candidate), ("champion", p_champion)):
-        if not are_probabilities(p):
-            raise ValueError(f"Predictions of the {name} are not all numbers in [0, 1], or there are none.")
+        if not task.are_sound(p, metric):
+            raise ValueError(f"Predictions of the {name} are not all {task.sound_words}, or there are none.")
 
 
 def _half_width(drawn: Floats, clusters: int, confidence: float) -> float:
@@ -143,25 +144,30 @@ def _cluster_counts(clusters: int, resamples: int, chunk: int, seed: int) -> Ite
 # A statistic takes cluster counts of shape (b, clusters) and gives b differences, NaN where undefined.
 
 
-def _mean_difference(metric: Metric) -> Callable[..., Statistic]:
-    losses = {Metric.LOG_LOSS: _log_losses, Metric.BRIER: _squared_errors}[metric]
-
-    def build(y: Integers, p_candidate: Floats, p_champion: Floats, codes: Integers, clusters: int) -> Statistic:
-        gains = np.bincount(codes, weights=losses(y, p_champion) - losses(y, p_candidate), minlength=clusters)
+def _mean_difference(metric: Metric, task: Task = BINARY) -> Callable[..., Statistic]:
+    def build(y: Labels, p_candidate: Floats, p_champion: Floats, codes: Integers, clusters: int) -> Statistic:
+        ours, theirs = task.losses(metric, y, p_candidate), task.losses(metric, y, p_champion)
         sizes = np.bincount(codes, minlength=clusters)
+        if metric is Metric.RMSE:
+            of_ours, of_theirs = (np.bincount(codes, weights=losses, minlength=clusters) for losses in (ours, theirs))
+            return lambda counts: (
+                np.sqrt(counts @ of_theirs / (counts @ sizes)) - np.sqrt(counts @ of_ours / (counts @ sizes))
+            )
+        gains = np.bincount(codes, weights=theirs - ours, minlength=clusters)
         return lambda counts: (counts @ gains) / (counts @ sizes)
 
     return build
 
 
-def _squared_errors(y: Integers, p: Floats) -> Floats:
-    return (y - p) ** 2
+def _auc_differences(task: Task) -> Callable[..., Statistic]:
+    """The mean over the task's rankings: one of two classes, one against the rest for each class of more."""
 
+    def build(y: Labels, p_candidate: Floats, p_champion: Floats, codes: Integers, clusters: int) -> Statistic:
+        pairs = zip(task.rankings(y, p_candidate), task.rankings(y, p_champion), strict=True)
+        found = [_auc_difference(is_class, ours, theirs, codes, clusters) for (is_class, ours), (_, theirs) in pairs]
+        return lambda counts: np.mean([difference(counts) for difference in found], axis=0)
 
-def _log_losses(y: Integers, p: Floats) -> Floats:
-    """Clipped as scikit-learn does, so that the mean equals its ``log_loss``."""
-    eps = np.finfo(p.dtype).eps
-    return -np.log(np.clip(np.where(y == 1, p, 1 - p), eps, 1 - eps))
+    return build
 
 
 def _auc_difference(y: Integers, p_candidate: Floats, p_champion: Floats, codes: Integers, clusters: int) -> Statistic:

@@ -10,9 +10,8 @@ import enum
 
 from include.perennial.contracts import Check, CheckStatus
 from include.perennial.gate.bootstrap import MIN_CLUSTERS, PairedDifference, paired_difference
-from include.perennial.gate.checks import champion_name, is_comparable
+from include.perennial.gate.checks import champion_name, is_comparable, unsound_words
 from include.perennial.gate.evidence import Comparison, Evidence
-from include.perennial.gate.metrics import are_probabilities
 from include.perennial.gate.wording import METRIC_NAMES, line, numbers, outcome, percent, signed
 from include.perennial.spec import Compare, Gate
 
@@ -34,10 +33,10 @@ _GOOD = frozenset({Reading.BETTER, Reading.NOT_WORSE})
 def comparison_check(gate: Gate, evidence: Evidence, seed: int) -> tuple[Check, PairedDifference | None]:
     """The paired, clustered comparison, and the measured difference where there is one."""
     name = f"comparison.{gate.compare.metric}"
-    if evidence.p_champion is None or not is_comparable(evidence):
+    if evidence.p_champion is None or not is_comparable(evidence, gate.compare.metric):
         return _no_comparison(name, evidence), None
-    if not are_probabilities(evidence.p_candidate):
-        return line(name, CheckStatus.FAILED, "the candidate's predictions are not all numbers in [0, 1]"), None
+    if not evidence.task.are_sound(evidence.p_candidate, gate.compare.metric):
+        return line(name, CheckStatus.FAILED, unsound_words("the candidate", evidence.task)), None
     difference = paired_difference(
         gate.compare.metric,
         evidence.y,
@@ -47,6 +46,7 @@ def comparison_check(gate: Gate, evidence: Evidence, seed: int) -> tuple[Check, 
         resamples=gate.compare.resamples,
         confidence=gate.compare.confidence,
         seed=seed,
+        task=evidence.task,
     )
     if not difference.is_sure:
         return _unsure(name, difference), difference
@@ -63,7 +63,7 @@ def _no_comparison(name: str, evidence: Evidence) -> Check:
         case Comparison.INCOMPARABLE:
             message = evidence.incomparable_reason[:500]
         case _:
-            message = f"{champion}'s predictions are not all numbers in [0, 1]"
+            message = unsound_words(champion, evidence.task)
     return line(name, CheckStatus.NOT_COMPARABLE, message)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
-Integers = npt.NDArray[np.integer[Any]]
+from include.perennial.gate.arrays import Baseline, Floats, Integers, Labels
+from include.perennial.gate.tasks import BINARY, Task
+
+__all__ = ["COMPARED", "Behaviour", "Comparison", "Evidence", "Floats", "Integers"]
 
 
 class Comparison(enum.StrEnum):
@@ -29,7 +31,7 @@ COMPARED = frozenset({Comparison.RESCORED, Comparison.RIVAL})
 class Behaviour:
     """What was seen of the model file itself, on any rows.
 
-    ``finite``                   every prediction is a number in [0, 1]
+    ``finite``                   every prediction is sound in the task's terms
     ``constant``                 every prediction is the same
     ``round_trip_max_abs_diff``  largest difference between the fitted model's predictions and those of the loaded file
     ``ms_per_1000_rows``         milliseconds to predict 1000 rows
@@ -47,27 +49,31 @@ class Behaviour:
 class Evidence:
     """Everything the gate knows. All arrays have one entry per holdout row, in the same order.
 
-    ``y``                  labels, 0 or 1
-    ``p_candidate``        the candidate's probability of 1; NaN is let in here and fails in the gate
+    ``y``                  labels as ``task`` has them: 0 or 1, positions of classes, or numbers
+    ``p_candidate``        the candidate's predictions; NaN is let in here and fails in the gate
     ``clusters``           integer code of the row's cluster (rows that share luck)
-    ``training_rate``      share of ones in the candidate's training rows: the trivial baseline
+    ``training_rate``      the constant forecast that the training labels give: the share of ones, of each class,
+                           or their mean
     ``behaviour``          facts about the model file
-    ``single_feature_auc`` ROC AUC of each feature alone, either direction
+    ``single_feature_auc`` how well each feature alone tells the label: ROC AUC, either direction, or for numbers the
+                           rank correlation
     ``slices``             column -> the row's value, as text
     ``comparison``         RESCORED: the champion scored these rows, unseen by it; RIVAL: the champion's recorded
                            predictions of this same holdout; PAST: the champion's cutoff is not earlier than the
                            candidate's; INCOMPARABLE: ``incomparable_reason`` says why; FIRST: there is no champion
-    ``p_champion``         the champion's probabilities, required for RESCORED and RIVAL
+    ``p_champion``         the champion's predictions, required for RESCORED and RIVAL
     digests                of the model files and of the predictions on these rows; equal ones mean the same model
 
+    ``task``               what is predicted
+
     Raises:
-        ValueError: lengths differ, labels are not 0 and 1, or the champion's fields contradict ``comparison``.
+        ValueError: lengths differ, labels are none of the task's, or the champion's fields contradict ``comparison``.
     """
 
-    y: Integers
+    y: Labels
     p_candidate: Floats
     clusters: Integers
-    training_rate: float
+    training_rate: Baseline
     behaviour: Behaviour
     single_feature_auc: Mapping[str, float]
     comparison: Comparison
@@ -80,6 +86,7 @@ class Evidence:
     champion_model_digest: str | None = None
     prediction_digest: str | None = None
     champion_prediction_digest: str | None = None
+    task: Task = BINARY
 
     def __post_init__(self) -> None:
         self._check_lengths()
@@ -96,12 +103,14 @@ class Evidence:
         if self.p_champion is not None:
             arrays["p_champion"] = self.p_champion
         for name, array in arrays.items():
-            if np.shape(array) != (self.rows,):
+            if np.shape(array)[:1] != (self.rows,):
                 raise ValueError(
                     f"Evidence {name} has shape {np.shape(array)}: expected ({self.rows},), one entry per label in y."
                 )
-        if not np.isin(self.y, (0, 1)).all():
+        if self.task is BINARY and not np.isin(self.y, (0, 1)).all():
             raise ValueError("Evidence y holds values other than 0 and 1: expected binary labels without nulls.")
+        if not np.isfinite(np.asarray(self.y, dtype=float)).all():
+            raise ValueError(f"Evidence y holds values that are no labels: expected {self.task.label_words}.")
 
     def _check_champion(self) -> None:
         if (self.comparison is Comparison.FIRST) != (self.champion_version is None):

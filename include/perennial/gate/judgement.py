@@ -7,8 +7,8 @@ from include.perennial.errors import BadInput
 from include.perennial.gate.checks import absolute_checks, behaviour_checks, champion_name, identical_check
 from include.perennial.gate.comparison import comparison_check
 from include.perennial.gate.evidence import Behaviour, Comparison, Evidence
-from include.perennial.gate.metrics import measure
 from include.perennial.gate.slices import slice_checks
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.gate.wording import METRIC_NAMES, listing, numbers
 from include.perennial.spec import Gate
 
@@ -47,13 +47,13 @@ def judge(gate: Gate, evidence: Evidence, *, seed: int = 0) -> Judgement:
     )
 
 
-def judge_refit(judgement: Judgement, gate: Gate, behaviour: Behaviour) -> Judgement:
+def judge_refit(judgement: Judgement, gate: Gate, behaviour: Behaviour, task: Task = BINARY) -> Judgement:
     """The judgement with the behaviour checks of the refitted model added, named ``refit.…``.
 
     The refit has seen the holdout, so that its metrics say nothing; what it does and costs still must hold.
     A failure turns a verdict that registers into REJECTED.
     """
-    refit = behaviour_checks(gate, behaviour, prefix="refit")
+    refit = behaviour_checks(gate, behaviour, prefix="refit", task=task)
     changed: dict[str, object] = {"checks": (*judgement.checks, *refit)}
     if _failed(refit) and judgement.verdict in REGISTERED_VERDICTS:
         changed |= {"verdict": Verdict.REJECTED, "sentence": _rejection("Rejected after the refit", refit)}
@@ -94,7 +94,7 @@ def _sentence(verdict: Verdict, gate: Gate, evidence: Evidence, checks: tuple[Ch
                 "forces it with a reason."
             )
     if evidence.comparison is Comparison.FIRST:
-        value = numbers(measure(gate.compare.metric, evidence.y, evidence.p_candidate))[0]
+        value = numbers(evidence.task.measure(gate.compare.metric, evidence.y, evidence.p_candidate))[0]
         name = METRIC_NAMES[gate.compare.metric]
         return f"First model: {name} {value} on {evidence.rows:,} unseen rows; every check passed, no champion to beat."
     return f"Passed: {comparison.message}."

@@ -14,9 +14,8 @@ import numpy as np
 
 from include.perennial.contracts import Check, CheckStatus
 from include.perennial.gate.bootstrap import MIN_CLUSTERS, PairedDifference, paired_difference
-from include.perennial.gate.checks import champion_name, is_comparable
+from include.perennial.gate.checks import champion_name, is_comparable, unsound_words
 from include.perennial.gate.evidence import Evidence, Integers
-from include.perennial.gate.metrics import are_probabilities, measure
 from include.perennial.gate.wording import METRIC_NAMES, line, listing, numbers, outcome, percent, shorten, signed
 from include.perennial.spec import Gate, Metric, Slices
 
@@ -46,8 +45,8 @@ def slice_checks(gate: Gate, evidence: Evidence, seed: int) -> tuple[Check, ...]
     missing = [column for column in gate.slices.columns if column not in evidence.slices]
     if missing:
         return (_failed(f"the holdout has no values of {listing(missing)}"),)
-    if not are_probabilities(evidence.p_candidate):
-        return (_failed("the candidate's predictions are not all numbers in [0, 1]"),)
+    if not evidence.task.are_sound(evidence.p_candidate, gate.compare.metric):
+        return (_failed(unsound_words("the candidate", evidence.task)),)
     groups = [group for column in gate.slices.columns for group in _groups(column, gate.slices.min_rows, evidence)]
     large = [group for group in groups if group.is_large]
     if len(large) > MAX_SLICES:
@@ -66,7 +65,7 @@ def _groups(column: str, min_rows: int, evidence: Evidence) -> Iterator[Slice]:
     for value, rows in zip(values, np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True):
         is_large = (
             len(rows) >= min_rows
-            and len(np.unique(evidence.y[rows])) == 2
+            and evidence.task.is_judgeable(evidence.y[rows])
             and len(np.unique(evidence.clusters[rows])) >= MIN_CLUSTERS
         )
         yield Slice(column, str(value), rows, is_large)
@@ -88,7 +87,7 @@ def _judged(gate: Gate, slices: Slices, evidence: Evidence, large: list[Slice], 
     # Bonferroni: see the module's docstring.
     confidence = 1 - (1 - gate.compare.confidence) / max(1, len(large))
     for group in large:
-        if evidence.p_champion is None or not is_comparable(evidence):
+        if evidence.p_champion is None or not is_comparable(evidence, gate.compare.metric):
             yield _without_champion(gate.compare.metric, evidence, group)
             continue
         difference = paired_difference(
@@ -100,12 +99,13 @@ def _judged(gate: Gate, slices: Slices, evidence: Evidence, large: list[Slice], 
             resamples=gate.compare.resamples,
             confidence=confidence,
             seed=seed,
+            task=evidence.task,
         )
         yield _against_champion(slices, evidence, group, difference, confidence)
 
 
 def _without_champion(metric: Metric, evidence: Evidence, group: Slice) -> Check:
-    value = measure(metric, evidence.y[group.rows], evidence.p_candidate[group.rows])
+    value = evidence.task.measure(metric, evidence.y[group.rows], evidence.p_candidate[group.rows])
     message = f"{METRIC_NAMES[metric]} {numbers(value)[0]} on {len(group.rows):,} rows, no champion to compare with"
     return line(group.name, CheckStatus.INFO, message, value=value)
 

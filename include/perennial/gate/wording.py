@@ -14,6 +14,14 @@ METRIC_NAMES = {
     Metric.ACCURACY: "accuracy",
     Metric.F1: "F1",
     Metric.LOG_LOSS_SKILL: "log-loss skill",
+    Metric.RMSE: "RMSE",
+    Metric.MAE: "MAE",
+    Metric.MEAN_POISSON_DEVIANCE: "mean Poisson deviance",
+    Metric.R2: "R²",
+    Metric.MSE_SKILL: "MSE skill",
+    Metric.POISSON_DEVIANCE_SKILL: "Poisson-deviance skill",
+    Metric.BALANCED_ACCURACY: "balanced accuracy",
+    Metric.F1_MACRO: "macro F1",
 }
 
 _MAX_DECIMALS = 10

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline as SklearnPipeline
 from threadpoolctl import threadpool_limits
 
 from include.perennial.errors import BadInput, DataError, SpecError
+from include.perennial.gate.arrays import Floats
+from include.perennial.gate.tasks import BINARY, Task, task_of
 from include.perennial.messages import clipped, did_you_mean
-from include.perennial.models.behaviour import positive_probability
 from include.perennial.models.frames import Labelled
 from include.perennial.pipeline_folder import Pipeline
 
@@ -43,7 +42,7 @@ def build(
 
     Raises:
         SpecError: the estimator is not on the allowed libraries, does not exist, cannot be built from the
-            parameters, or gives no probabilities.
+            parameters, or does not fit the task.
     """
     where = f"{pipeline.folder / 'pipeline.yaml'}: candidates.{candidate}"
     path = pipeline.spec.candidates[candidate].estimator
@@ -56,14 +55,12 @@ def build(
         estimator = factory(**params)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{where}: {path} cannot be built: {clipped(str(error), 600)}") from error
-    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
-        raise SpecError(
-            f"{where}: {path} must have fit and predict_proba: a binary classifier that gives probabilities."
-        )
+    if problem := task_of(pipeline.spec).estimator_problem(estimator):
+        raise SpecError(f"{where}: {path} {problem}.")
     return SklearnPipeline([(FEATURES_STEP, pipeline.features_class()()), (MODEL_STEP, estimator)])
 
 
-def fit(model: SklearnPipeline, rows: Labelled, candidate: str) -> float:
+def fit(model: SklearnPipeline, rows: Labelled, candidate: str, task: Task = BINARY) -> float:
     """Fit ``model`` in place, on one thread; returns the seconds it took.
 
     One thread, because tasks already share the cores, and because the order of sums then never depends on them.
@@ -72,22 +69,22 @@ def fit(model: SklearnPipeline, rows: Labelled, candidate: str) -> float:
         DataError: all labels are equal.
         BadInput: the estimator or the feature transformer refuses the rows or a parameter.
     """
-    if rows.rate in (0.0, 1.0):
-        raise DataError(f"Candidate {candidate}: all {len(rows):,} training labels are {rows.y[0]}: nothing to learn.")
+    if why := task.nothing_to_learn(rows.y):
+        raise DataError(f"Candidate {candidate}: {why}: nothing to learn.")
     start = time.perf_counter()
     with threadpool_limits(limits=1), told(f"Candidate {candidate} cannot be fitted", "its params and fit()"):
-        model.fit(rows.x, rows.y)
+        model.fit(rows.x, task.targets(rows.y))
     return time.perf_counter() - start
 
 
-def predict(model: SklearnPipeline, x: pd.DataFrame, candidate: str) -> npt.NDArray[np.float64]:
-    """Probability of class 1 for each row of ``x``, shape ``(n,)``.
+def predict(model: SklearnPipeline, x: pd.DataFrame, candidate: str, task: Task = BINARY) -> Floats:
+    """Predictions of the task for each row of ``x``: of two classes the probability of 1, shape ``(n,)``.
 
     Raises:
         BadInput: the feature transformer refuses the rows.
     """
     with told(f"Candidate {candidate} cannot score rows that it was not fitted on", "transform()"):
-        return positive_probability(model, x)
+        return task.predict(model, x)
 
 
 @contextmanager

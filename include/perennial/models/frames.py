@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.perennial.errors import DataError, IntegrityError
+from include.perennial.gate.arrays import Floats, Labels
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.messages import first_line
 from include.perennial.spec import DataSection
 from include.perennial.tables import schema, to_frame
@@ -18,10 +19,13 @@ from include.perennial.tables import schema, to_frame
 
 @dataclass(frozen=True)
 class Labelled:
-    """Rows with known labels: ``x`` holds every declared column but the target, ``y`` (shape ``(n,)``) is 0 or 1."""
+    """Rows with known labels: ``x`` holds every declared column but the target, ``y`` (shape ``(n,)``) the labels.
+
+    Labels are as the task has them: 0 or 1, positions of classes, or numbers.
+    """
 
     x: pd.DataFrame
-    y: npt.NDArray[np.int64]
+    y: Labels
 
     def __len__(self) -> int:
         return len(self.y)
@@ -32,11 +36,11 @@ class Labelled:
         return float(self.y.mean())
 
 
-def read(paths: Sequence[Path], data: DataSection) -> Labelled:
+def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Labelled:
     """Read published partitions, in the order of ``paths``, into one frame.
 
     Raises:
-        DataError: there are no rows, or a label is missing or neither 0 nor 1.
+        DataError: there are no rows, or a label is missing or none of the task's.
         IntegrityError: a file is damaged or does not hold the declared columns.
     """
     frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
@@ -45,14 +49,14 @@ def read(paths: Sequence[Path], data: DataSection) -> Labelled:
             f"Partitions {', '.join(path.name for path in paths)} hold no rows: nothing to train or judge on."
         )
     target = frame.pop(data.target)
-    labels = pd.to_numeric(target, errors="coerce").to_numpy(dtype=float)
-    wrong = ~np.isin(labels, (0.0, 1.0))
+    labels = task.encode(target)
+    wrong = np.isnan(labels)
     if wrong.any():
         raise DataError(
-            f"Target {data.target!r} must be 0 or 1 in every row: {int(wrong.sum())} of {len(labels)} rows are not, "
-            f"for example {target[wrong].iloc[0]!r}."
+            f"Target {data.target!r} must be {task.label_words} in every row: {int(wrong.sum())} of {len(labels)} "
+            f"rows are not, for example {target[wrong].iloc[0]!r}."
         )
-    return Labelled(frame, labels.astype(np.int64))
+    return Labelled(frame, labels.astype(task.label_type))
 
 
 def read_features(path: Path, data: DataSection) -> pd.DataFrame:
@@ -65,7 +69,7 @@ def read_features(path: Path, data: DataSection) -> pd.DataFrame:
     return to_frame(_table(path, declared).drop_columns([data.target]))
 
 
-def read_with_gaps(path: Path, data: DataSection) -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
+def read_with_gaps(path: Path, data: DataSection, task: Task = BINARY) -> tuple[pd.DataFrame, Floats]:
     """One published partition whose labels may not have come: ``x`` as in ``Labelled``, and ``y`` with NaN for a gap.
 
     Raises:
@@ -73,7 +77,7 @@ def read_with_gaps(path: Path, data: DataSection) -> tuple[pd.DataFrame, npt.NDA
     """
     frame = to_frame(_table(path, schema(data.columns)))
     target = frame.pop(data.target)
-    return frame, pd.to_numeric(target, errors="coerce").to_numpy(dtype=float)
+    return frame, task.encode(target)
 
 
 def _table(path: Path, declared: pa.Schema) -> pa.Table:

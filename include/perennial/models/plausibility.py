@@ -8,18 +8,20 @@ import pandas as pd
 from scipy import sparse
 from sklearn.pipeline import Pipeline as SklearnPipeline
 
-from include.perennial.gate.evidence import Integers
+from include.perennial.gate.arrays import Labels
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.models.estimators import FEATURES_STEP
-from include.perennial.models.metrics import rank_auc
 
 _MAX_FEATURES = 2000
 
 
-def single_feature_auc(model: SklearnPipeline, x: pd.DataFrame, y: Integers) -> dict[str, float]:
+def single_feature_auc(model: SklearnPipeline, x: pd.DataFrame, y: Labels, task: Task = BINARY) -> dict[str, float]:
     """ROC AUC, in either direction, of each feature that ``model`` makes of ``x``, and of its being missing.
 
+    Of a regression it is the rank correlation without its sign, of more classes the mean AUC of one against the rest.
+
     What the model sees is measured, not what was delivered: a leak that no feature uses does no harm.
-    Of a category, the order of its codes says nothing, so it is scored by the label's rate in it, learned
+    Of a category, the order of its codes says nothing, so it is scored by the label's rate or mean in it, learned
     on every other row and measured on the rest.
     """
     features = _frame(model, x)
@@ -27,13 +29,13 @@ def single_feature_auc(model: SklearnPipeline, x: pd.DataFrame, y: Integers) -> 
     for name, column in features.items():
         missing = column.isna().to_numpy()
         if 0 < missing.sum() < len(missing):
-            scores[f"{name} (missing)"] = either_way_auc(y, missing)
+            scores[f"{name} (missing)"] = task.feature_score(y, missing)
         if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
-            scores[str(name)] = category_auc(column, y)
+            scores[str(name)] = task.category_scores(column.astype(str).reset_index(drop=True), y)
         else:
             values = column.to_numpy(dtype=float)
             finite = np.isfinite(values)
-            scores[str(name)] = either_way_auc(y[finite], values[finite])
+            scores[str(name)] = task.feature_score(y[finite], values[finite])
     return scores
 
 
@@ -56,15 +58,11 @@ def _names(transformer: Any, n: int) -> list[str]:
     return names if len(names) == n else [f"feature {i}" for i in range(n)]
 
 
-def category_auc(column: "pd.Series[Any]", y: Integers) -> float:
+def category_auc(column: "pd.Series[Any]", y: Labels) -> float:
     """ROC AUC of a category's label rate, learned on every other row and measured on the rest."""
-    learn = np.arange(len(y)) % 2 == 0
-    groups = column.astype(str).to_numpy()
-    rates = pd.Series(y[learn]).groupby(groups[learn]).mean()
-    return either_way_auc(y[~learn], pd.Series(groups[~learn]).map(rates).fillna(y[learn].mean()).to_numpy())
+    return BINARY.category_scores(column.astype(str).reset_index(drop=True), y)
 
 
-def either_way_auc(y: Integers, values: npt.NDArray[np.generic]) -> float:
+def either_way_auc(y: Labels, values: npt.NDArray[Any]) -> float:
     """ROC AUC of ``values``, or of their negatives if that is larger."""
-    auc = rank_auc(y, values)
-    return max(auc, 1 - auc)
+    return BINARY.feature_score(y, values)

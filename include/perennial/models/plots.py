@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_auc_score, roc_curve
 from sklearn.pipeline import Pipeline as SklearnPipeline
 
-from include.perennial.gate.evidence import Floats, Integers
+from include.perennial.gate.arrays import Floats, Integers, Labels
 from include.perennial.gate.metrics import DECISION_THRESHOLD
-from include.perennial.models.behaviour import positive_probability
-from include.perennial.models.metrics import rank_auc
+from include.perennial.gate.tasks import BINARY, Task
 
 _SIZE_INCHES = (9.0, 8.0)
 _DPI = 80
@@ -47,22 +46,25 @@ def curves(y: Integers, p: Floats) -> bytes:
     return buffer.getvalue()
 
 
-def permutation_importance(model: SklearnPipeline, x: pd.DataFrame, y: Integers, *, seed: int) -> dict[str, float]:
+def permutation_importance(
+    model: SklearnPipeline, x: pd.DataFrame, y: Labels, *, seed: int, task: Task = BINARY
+) -> dict[str, float]:
     """Mean fall of ROC AUC when one input column is shuffled, largest first; on at most 1000 sampled rows.
 
-    Many shuffles are predicted in one call, since a call costs more than its rows do.
+    Of a regression it is the fall of R². Many shuffles are predicted in one call, since a call costs more than its
+    rows do.
     """
     random = np.random.default_rng(seed)
     rows = random.permutation(len(x))[:_MAX_ROWS]
     x, y = x.iloc[rows].reset_index(drop=True), y[rows]
-    base = rank_auc(y, positive_probability(model, x))
+    base = task.skill(y, task.predict(model, x))
     shuffles = [(column, random.permutation(len(x))) for column in x.columns for _ in range(_REPEATS)]
     falls: dict[str, float] = dict.fromkeys(map(str, x.columns), 0.0)
     for start in range(0, len(shuffles), _SHUFFLES_PER_CALL):
         batch = shuffles[start : start + _SHUFFLES_PER_CALL]
         shuffled = pd.concat([x.assign(**{column: x[column].take(order).array}) for column, order in batch])
-        for (column, _), p in zip(batch, np.split(positive_probability(model, shuffled), len(batch)), strict=True):
-            falls[str(column)] += (base - rank_auc(y, p)) / _REPEATS
+        for (column, _), p in zip(batch, np.split(task.predict(model, shuffled), len(batch)), strict=True):
+            falls[str(column)] += (base - task.skill(y, p)) / _REPEATS
     return dict(sorted(((name, round(fall, 6)) for name, fall in falls.items()), key=lambda item: -item[1]))
 
 
@@ -81,13 +83,13 @@ def _precision_recall(axes: Axes, y: Integers, p: Floats) -> None:
 
 
 def _calibration(axes: Axes, y: Integers, p: Floats) -> None:
-    predicted, observed = _calibration_points(y, p)
+    predicted, observed = calibration_points(y, p)
     axes.plot(predicted, observed, marker="o")
     axes.plot([0, 1], [0, 1], linestyle="--", color="grey")
     axes.set(title="Calibration, bins of equal mass", xlabel="predicted", ylabel="observed")
 
 
-def _calibration_points(y: Integers, p: Floats) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def calibration_points(y: Labels, p: Floats) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     order = np.argsort(p, kind="stable")
     bins = [part for part in np.array_split(order, _CALIBRATION_BINS) if len(part)]
     return np.array([p[part].mean() for part in bins]), np.array([y[part].mean() for part in bins])

@@ -1,9 +1,9 @@
 """Predictions of a holdout, kept so that a later rival is held against exactly what was judged.
 
-A Parquet file: ``partition``, ``y``, ``p`` (the judged candidate), ``p_champion`` where the champion scored the
-row, and ``row.<column>`` for the pipeline's key, cluster and slice columns. What else was seen of the candidate
-is in the file's metadata. Of two models with one cutoff, each refitted on the holdout, only these predictions
-were made on rows that the model had not seen.
+A Parquet file: ``partition``, ``y``, ``p`` (the judged candidate; ``p.0``, ``p.1`` … with more classes than two),
+``p_champion`` likewise where the champion scored the row, and ``row.<column>`` for the pipeline's key, cluster and
+slice columns. What else was seen of the candidate is in the file's metadata. Of two models with one cutoff, each
+refitted on the holdout, only these predictions were made on rows that the model had not seen.
 """
 
 import dataclasses
@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.perennial.digests import bytes_sha256
-from include.perennial.gate.evidence import Behaviour, Floats, Integers
+from include.perennial.gate.arrays import Baseline, Floats, Integers, Labels
+from include.perennial.gate.evidence import Behaviour
 from include.perennial.spec import PipelineSpec
 
 _PREFIX = "row."
@@ -30,7 +31,7 @@ _FACTS = b"perennial.facts"
 class Facts:
     """What is known of a candidate beside its predictions; see ``gate.evidence.Evidence``."""
 
-    training_rate: float
+    training_rate: Baseline
     behaviour: Behaviour
     single_feature_auc: Mapping[str, float]
 
@@ -45,7 +46,7 @@ class HoldoutPredictions:
 
     partition: npt.NDArray[np.str_]
     rows: pd.DataFrame
-    y: Integers
+    y: Labels
     p: Floats
     facts: Facts
     p_champion: Floats | None = None
@@ -55,7 +56,7 @@ class HoldoutPredictions:
         """Hex SHA-256 of rows, labels and the candidate's predictions: equal predictions give equal digests."""
         hasher = hashlib.sha256()
         hasher.update(self.rows.assign(partition=self.partition).to_csv(index=False, lineterminator="\n").encode())
-        hasher.update(self.y.astype("<i8").tobytes())
+        hasher.update(self.y.astype("<i8" if self.y.dtype.kind in "iu" else "<f8").tobytes())
         hasher.update(self.p.astype("<f8").tobytes())
         return hasher.hexdigest()
 
@@ -88,11 +89,11 @@ def to_parquet(predictions: HoldoutPredictions) -> bytes:
     columns = {
         "partition": predictions.partition.astype(object),
         "y": predictions.y,
-        "p": predictions.p,
+        **_columns("p", predictions.p),
         **{f"{_PREFIX}{name}": values for name, values in predictions.rows.items()},
     }
     if predictions.p_champion is not None:
-        columns["p_champion"] = predictions.p_champion
+        columns |= _columns("p_champion", predictions.p_champion)
     table = pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False)
     facts = json.dumps(dataclasses.asdict(predictions.facts))
     buffer = io.BytesIO()
@@ -110,11 +111,31 @@ def from_parquet(data: bytes) -> HoldoutPredictions:
         partition=frame["partition"].to_numpy(dtype=str),
         rows=frame[rows].rename(columns=lambda name: name.removeprefix(_PREFIX)),
         y=frame["y"].to_numpy(),
-        p=frame["p"].to_numpy(),
+        p=_values(frame, "p"),
         facts=Facts(
-            training_rate=facts["training_rate"],
+            training_rate=_baseline(facts["training_rate"]),
             behaviour=Behaviour(**facts["behaviour"]),
             single_feature_auc=facts["single_feature_auc"],
         ),
-        p_champion=frame["p_champion"].to_numpy() if "p_champion" in frame else None,
+        p_champion=_values(frame, "p_champion") if {"p_champion", "p_champion.0"} & set(frame) else None,
     )
+
+
+def champion_scored(p_champion: Floats) -> npt.NDArray[np.bool_]:
+    """Rows that the champion scored, shape ``(n,)``."""
+    return np.asarray(~np.isnan(p_champion.reshape(len(p_champion), -1)).any(axis=1))
+
+
+def _columns(name: str, p: Floats) -> dict[str, Floats]:
+    return {name: p} if p.ndim == 1 else {f"{name}.{n}": p[:, n] for n in range(p.shape[1])}
+
+
+def _values(frame: pd.DataFrame, name: str) -> Floats:
+    if name in frame:
+        return frame[name].to_numpy()
+    n_classes = sum(column.startswith(f"{name}.") for column in map(str, frame))
+    return np.column_stack([frame[f"{name}.{n}"].to_numpy() for n in range(n_classes)])
+
+
+def _baseline(stored: float | list[float]) -> Baseline:
+    return tuple(stored) if isinstance(stored, list) else stored

@@ -3,12 +3,10 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from include.perennial.gate.evidence import Floats, Integers
-from include.perennial.gate.metrics import are_probabilities
-from include.perennial.gate.metrics import measure as metric_value
+from include.perennial.gate.arrays import Floats, Integers, Labels
+from include.perennial.gate.tasks import BINARY, Task, task_of
 from include.perennial.models.metrics import measure_all
 from include.perennial.monitor import performance
 from include.perennial.monitor.calibration import Calibration
@@ -41,7 +39,7 @@ class ChampionFacts:
 class ScoredPartition:
     """All rows of a partition with the champion's predictions of them, in one order.
 
-    ``x`` holds the declared columns but the target, ``p`` (shape ``(n,)``) the predictions; ``y`` (0 or 1) is None
+    ``x`` holds the declared columns but the target, ``p`` the predictions, one per row; ``y``, the labels, is None
     until labels have matured, and then ``labels`` says why. ``rows_online`` of the predictions are answers of the model
     server, which differ by at most ``online_gap`` from what the delivered rows give.
     """
@@ -50,7 +48,7 @@ class ScoredPartition:
     dataset_sha256: str
     x: pd.DataFrame
     p: Floats
-    y: Integers | None = None
+    y: Labels | None = None
     labels: LabelStatus = LabelStatus.WAITING
     rows_online: int = 0
     online_gap: float | None = None
@@ -64,9 +62,10 @@ def measure(
     A partition with fewer rows than ``monitor.drift.min_rows`` has no signals: its differences would be chance.
 
     Raises:
-        ValueError: lengths differ, or a prediction is not a number in [0, 1].
+        ValueError: lengths differ, or a prediction is not sound.
     """
-    _refuse(partition)
+    task = task_of(spec)
+    _refuse(partition, task)
     rows = len(partition.p)
     facts = Measurement(
         pipeline=spec.name,
@@ -89,14 +88,16 @@ def measure(
         return facts.model_copy(update={"status": MeasurementStatus.TOO_FEW_ROWS, "sentence": sentence})
     chosen = sample_rows(spec, partition.key, rows)
     labels, matured = _matured(spec, champion, calibration, partition)
-    estimated = performance.estimate(calibration.knots_p, calibration.knots_rate, partition.p)
+    estimated = (
+        None if task.no_estimate else performance.estimate(calibration.knots_p, calibration.knots_rate, partition.p)
+    )
     measured = facts.model_copy(
         update={
             "sample_rows": len(chosen),
-            "signals": _signals(calibration, partition, chosen),
+            "signals": _signals(calibration, partition, chosen, task),
             "labels": labels,
             "matured": matured,
-            "estimated": _reconciled(estimated, matured),
+            "estimated": _reconciled(estimated, matured) if estimated else None,
         }
     )
     return measured.model_copy(update={"sentence": sentence_of(measured)})
@@ -128,19 +129,21 @@ def _performance_of(measurement: Measurement) -> str:
     return f"{matured.metric} {matured.value:.3f}, {standing} the expected {low:.3f} to {high:.3f}"
 
 
-def _refuse(partition: ScoredPartition) -> None:
+def _refuse(partition: ScoredPartition, task: Task) -> None:
     lengths = {len(partition.x), len(partition.p), len(partition.p if partition.y is None else partition.y)}
     if len(lengths) > 1:
         raise ValueError(f"Rows, predictions and labels of {partition.key} differ in number: got {sorted(lengths)}.")
-    if len(partition.p) and not are_probabilities(partition.p):
-        raise ValueError(f"Predictions of {partition.key} are not all numbers in [0, 1].")
+    if len(partition.p) and not task.are_sound(partition.p):
+        raise ValueError(f"Predictions of {partition.key} are not all {task.sound_words}.")
 
 
-def _signals(calibration: Calibration, partition: ScoredPartition, chosen: Integers) -> tuple[Signal, ...]:
+def _signals(calibration: Calibration, partition: ScoredPartition, chosen: Integers, task: Task) -> tuple[Signal, ...]:
     x, y = partition.x.iloc[chosen], None if partition.y is None else partition.y[chosen]
-    block = calibration.count(x, partition.p[chosen], y)
+    block = calibration.count(x, partition.p[chosen], y, task)
     columns = [column.cells for column in calibration.columns]
-    values = signal_values(columns, calibration.predictions.cells, calibration.importance, block, calibration.counts)
+    labels = calibration.labels.cells if calibration.labels else None
+    importance, predictions = calibration.importance, calibration.predictions.cells
+    values = signal_values(columns, predictions, importance, block, calibration.counts, labels)
     found = {name: float(value[0]) for name, value in values.items()}
     found[SignalKind.VOLUME, ""] = abs(math.log(len(partition.p) / calibration.usual_rows))
     # A smaller sample than those of the window scatters more by chance.
@@ -178,14 +181,14 @@ def _note(limit: Limit, x: pd.DataFrame) -> str:
 def _matured(
     spec: PipelineSpec, champion: ChampionFacts, calibration: Calibration, partition: ScoredPartition
 ) -> tuple[LabelStatus, MaturedPerformance | None]:
-    y, p, metric = partition.y, partition.p, calibration.metric
+    y, p, metric, task = partition.y, partition.p, calibration.metric, task_of(spec)
     if y is None:
         return partition.labels, None
     if len(y) < spec.monitor.performance.min_rows:
         return LabelStatus.TOO_FEW, None
-    value = metric_value(metric, y, p)
-    if not math.isfinite(value) or len(np.unique(y)) < 2:
-        return LabelStatus.ONE_CLASS, None
+    value = task.measure(metric, y, p)
+    if not math.isfinite(value) or not task.is_judgeable(y):
+        return LabelStatus.ONE_CLASS if task is BINARY else LabelStatus.UNDEFINED, None
     return LabelStatus.MATURED, MaturedPerformance(
         metric=metric,
         rows=len(y),
@@ -194,7 +197,7 @@ def _matured(
         expected=calibration.expected,
         expected_interval=calibration.expected_interval,
         holdout_value=champion.holdout_value,
-        metrics=measure_all(y, p, calibration.training_rate),
+        metrics=measure_all(y, p, calibration.training_rate, task),
         slices=performance.slice_values(spec, partition.x, y, p),
     )
 

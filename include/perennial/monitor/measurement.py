@@ -29,6 +29,7 @@ class LabelStatus(enum.StrEnum):
     NEVER_CAME = "never_came"
     TOO_FEW = "too_few"
     ONE_CLASS = "one_class"
+    UNDEFINED = "undefined"
 
 
 class SignalKind(enum.StrEnum):
@@ -37,8 +38,9 @@ class SignalKind(enum.StrEnum):
     ``FEATURE``       one column: numbers by their distance in reference ranks (0 to 1/2), categories by the
                       Jensen-Shannon distance (0 to 1)
     ``FEATURES``      the mean of all columns' distances, weighted by their importance to the champion
-    ``PREDICTION``    the champion's predictions: distance in reference ranks
-    ``LABEL``         matured labels: difference of the share of ones
+    ``PREDICTION``    the champion's predictions: distance in reference ranks, of predicted classes Jensen-Shannon
+    ``LABEL``         matured labels: difference of the share of ones, of more classes half the sum of all shares'
+                      differences, of numbers the distance in reference ranks
     ``NULL_RATE``     one column: difference of the share of missing values
     ``NEW_CATEGORY``  one column: share of rows with a value that the window does not hold
     ``VOLUME``        ratio of row counts to the window's usual one, as the absolute natural logarithm

@@ -7,35 +7,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.perennial.gate.arrays import Floats, Labels
 from include.perennial.gate.bootstrap import paired_difference
-from include.perennial.gate.evidence import Floats, Integers
-from include.perennial.gate.metrics import measure
+from include.perennial.gate.tasks import task_of
 from include.perennial.monitor.measurement import EstimatedPerformance, Interval, SliceValue
 from include.perennial.spec import LOWER_IS_BETTER, Metric, PipelineSpec
 
-_EVEN = 0.5
 _SMALLEST_P = 1e-6
 MAX_SLICES = 200
 """Slices kept of one partition, the largest first: what crosses XCom and the ledger stays small."""
 
 
-def interval(spec: PipelineSpec, x: pd.DataFrame, y: Integers, p: Floats) -> Interval | None:
+def interval(spec: PipelineSpec, x: pd.DataFrame, y: Labels, p: Floats) -> Interval | None:
     """Clustered bootstrap interval of the compared metric, clusters and confidence as in the gate.
 
-    A model that forecasts one half for every row has a known, constant value of each metric (AUC 1/2, Brier 1/4,
-    log loss ln 2) in every resample: the interval of the difference to it is the interval of the value.
+    Some forecast has the same value of each metric in every resample (of two classes one half for every row: AUC 1/2,
+    Brier 1/4, log loss ln 2): the interval of the difference to it is the interval of the value.
     """
-    compare = spec.gate.compare
+    compare, task = spec.gate.compare, task_of(spec)
     clusters = x.groupby(list(compare.cluster), dropna=False, sort=False).ngroup().to_numpy()
     difference = paired_difference(
         compare.metric,
         y,
         p,
-        np.full(len(p), _EVEN),
+        task.same_in_every_resample(y),
         clusters,
         resamples=compare.resamples,
         confidence=compare.confidence,
         seed=spec.seed,
+        task=task,
     )
     if not difference.is_sure:
         return None
@@ -45,24 +45,24 @@ def interval(spec: PipelineSpec, x: pd.DataFrame, y: Integers, p: Floats) -> Int
     return difference.champion + low, difference.champion + high
 
 
-def slice_values(spec: PipelineSpec, x: pd.DataFrame, y: Integers, p: Floats) -> tuple[SliceValue, ...]:
+def slice_values(spec: PipelineSpec, x: pd.DataFrame, y: Labels, p: Floats) -> tuple[SliceValue, ...]:
     """The compared metric in each group of the gate's slices that has the gate's number of rows."""
     if spec.gate.slices is None:
         return ()
     found = [
         value
         for column in spec.gate.slices.columns
-        for value in _groups(spec.gate.compare.metric, column, x[column], y, p, spec.gate.slices.min_rows)
+        for value in _groups(spec, column, x[column], y, p, spec.gate.slices.min_rows)
     ]
     return tuple(sorted(found, key=lambda value: (-value.rows, value.column, value.value))[:MAX_SLICES])
 
 
 def _groups(
-    metric: Metric, column: str, values: "pd.Series[Any]", y: Integers, p: Floats, min_rows: int
+    spec: PipelineSpec, column: str, values: "pd.Series[Any]", y: Labels, p: Floats, min_rows: int
 ) -> Iterator[SliceValue]:
     for name, rows in values.astype(str).groupby(values.astype(str).to_numpy()).indices.items():
         if len(rows) >= min_rows:
-            value = measure(metric, y[rows], p[rows])
+            value = task_of(spec).measure(spec.gate.compare.metric, y[rows], p[rows])
             yield SliceValue(
                 column=column,
                 value=str(name)[:80],

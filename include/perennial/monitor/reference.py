@@ -16,8 +16,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.pipeline import Pipeline as SklearnPipeline
 
 from include.perennial.errors import BadInput
-from include.perennial.gate.evidence import Floats, Integers
-from include.perennial.gate.metrics import measure
+from include.perennial.gate.arrays import Floats, Integers, Labels
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import estimators
 from include.perennial.models.frames import Labelled
 from include.perennial.models.plots import permutation_importance
@@ -39,14 +39,15 @@ class Window:
     ``x``, ``y``, ``p``     sampled rows, labels and predictions of a model that had not seen the row
     ``slot``                part of the window in which each row falls: ``SLOTS`` to each partition
     ``rows``, ``metric_values``  row count and compared metric of each partition, from all of its rows
-    ``knots_p``, ``knots_rate``  isotonic line from predictions to observed rates, for estimates without labels
+    ``knots_p``, ``knots_rate``  isotonic line from predictions to observed rates, for estimates without labels;
+                            empty where the task has none
     ``importance``          share of the model's importance of each column, 0 to 1
     ``cells``               of each compared column
     """
 
     keys: tuple[str, ...]
     x: pd.DataFrame
-    y: Integers
+    y: Labels
     p: Floats
     slot: Integers
     rows: tuple[int, ...]
@@ -74,11 +75,12 @@ def build_window(
             f"{spec.name}: thresholds of drift need {MIN_PARTITIONS} training partitions and the champion has "
             f"{len(keys)}. Raise window.partitions."
         )
+    task = task_of(spec)
     p, importance = _cross_fitted(spec, model, partitions)
     chosen = [sample_rows(spec, key, len(rows)) for key, rows in zip(keys, partitions, strict=True)]
     x = [part.x.iloc[rows] for part, rows in zip(partitions, chosen, strict=True)]
     everything = np.concatenate([part.y for part in partitions]), np.concatenate(p)
-    knots_p, knots_rate = _isotonic(*everything)
+    knots_p, knots_rate = ((), ()) if task.no_estimate else _isotonic(*everything)
     metric = spec.gate.compare.metric
     return Window(
         keys=tuple(keys),
@@ -89,7 +91,7 @@ def build_window(
             [n * SLOTS + slots(spec, key, part) for n, (key, part) in enumerate(zip(keys, x, strict=True))]
         ),
         rows=tuple(len(part) for part in partitions),
-        metric_values=tuple(measure(metric, part.y, values) for part, values in zip(partitions, p, strict=True)),
+        metric_values=tuple(task.measure(metric, part.y, values) for part, values in zip(partitions, p, strict=True)),
         knots_p=knots_p,
         knots_rate=knots_rate,
         importance=importance,
@@ -117,15 +119,18 @@ def _cross_fitted(
     spec: PipelineSpec, model: SklearnPipeline, partitions: Sequence[Labelled]
 ) -> tuple[list[Floats], dict[str, float]]:
     """Predictions of each partition, and each column's share of the importance, summed over the folds."""
+    task = task_of(spec)
     predicted: list[Floats] = []
     falls: Counter[str] = Counter()
     for fold in np.array_split(np.arange(len(partitions)), _FOLDS):
         held_out = [int(n) for n in fold]
         copy = clone(model)
-        estimators.fit(copy, _joined([part for n, part in enumerate(partitions) if n not in held_out]), "champion")
-        predicted += [estimators.predict(copy, partitions[n].x, "champion") for n in held_out]
+        estimators.fit(
+            copy, _joined([part for n, part in enumerate(partitions) if n not in held_out]), "champion", task
+        )
+        predicted += [estimators.predict(copy, partitions[n].x, "champion", task) for n in held_out]
         unseen = _joined([partitions[n] for n in held_out])
-        falls.update(permutation_importance(copy, unseen.x, unseen.y, seed=spec.seed))
+        falls.update(permutation_importance(copy, unseen.x, unseen.y, seed=spec.seed, task=task))
     return predicted, _shares(falls)
 
 
@@ -141,7 +146,7 @@ def _shares(falls: Mapping[str, float]) -> dict[str, float]:
     return {name: round(fall / total, 6) for name, fall in positive.items()}
 
 
-def _isotonic(y: Integers, p: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _isotonic(y: Labels, p: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     line = IsotonicRegression(out_of_bounds="clip").fit(p, y)
     return tuple(map(float, line.X_thresholds_)), tuple(map(float, line.y_thresholds_))
 

@@ -18,7 +18,8 @@ Change = Callable[[Floats], Floats]
 class Counts:
     """Rows per group and cell, shape ``(groups, cells + 1)``: one array per column, one of predictions, one of labels.
 
-    ``labels`` has the columns zero and one; it is None while there are none.
+    ``labels`` has a column per class, zero and one of two classes, or of a regression per cell; it is None while
+    there are none.
     """
 
     columns: tuple[Floats, ...]
@@ -45,9 +46,16 @@ class Counts:
 
 
 def signal_values(
-    columns: Sequence[Cells], predictions: Cells, importance: Mapping[str, float], block: Counts, rest: Counts
+    columns: Sequence[Cells],
+    predictions: Cells,
+    importance: Mapping[str, float],
+    block: Counts,
+    rest: Counts,
+    labels: Cells | None = None,
 ) -> dict[Name, Floats]:
     """The value of each signal for each block held against its rest, shape ``(blocks,)``.
+
+    ``labels`` are cells of labels that are no classes.
 
     The volume is not among them: it is about all rows of a partition, and these are a sample.
     """
@@ -63,8 +71,17 @@ def signal_values(
     values[SignalKind.FEATURES, ""] = weighted
     values[SignalKind.PREDICTION, ""] = distance(predictions, block.predictions, rest.predictions)
     if block.labels is not None and rest.labels is not None:
-        values[SignalKind.LABEL, ""] = np.abs(_rate(block.labels) - _rate(rest.labels))
+        values[SignalKind.LABEL, ""] = _label_change(labels, block.labels, rest.labels)
     return values
+
+
+def _label_change(cells: Cells | None, block: Floats, rest: Floats) -> Floats:
+    if cells is not None:
+        return distance(cells, block, rest)
+    if block.shape[1] == 2:
+        return np.asarray(np.abs(_rate(block) - _rate(rest)))
+    shares = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) for counts in (block, rest))
+    return np.asarray(np.abs(np.subtract(*shares)).sum(axis=1) / 2)
 
 
 def _rate(labels: Floats) -> Floats:

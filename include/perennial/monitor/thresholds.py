@@ -74,15 +74,17 @@ def drift_limits(
     importance: dict[str, float],
     by_slot: Counts,
     rate: float,
+    labels: Cells | None = None,
 ) -> tuple[Limit, ...]:
     """A limit for each signal of ``signal_values``, in its order.
 
     Args:
         by_slot: the window's rows, ``SLOTS`` groups to each partition.
         rate: chance of a violation that all of these signals share.
+        labels: cells of labels that are no classes.
     """
     blocks, whole = by_slot.blocks(SLOTS), by_slot.summed()
-    values = signal_values(columns, predictions, importance, blocks, whole.without(blocks))
+    values = signal_values(columns, predictions, importance, blocks, whole.without(blocks), labels)
     counting = {name for name in values if _counts(spec, name, importance)}
     sharing = sum(1 for name in counting if np.std(values[name]) > 0)
     n = len(by_slot.predictions) // SLOTS
@@ -114,8 +116,8 @@ def expected_performance(metric: Metric, values: Sequence[float], rate: float) -
     if len(known) < 2:
         raise DataError(
             f"{metric} is defined on {len(known)} of {len(values)} training partitions, and what to expect of the next "
-            "cannot be said: expected labels of both classes in two partitions or more. Choose longer periods, or "
-            "another gate.compare.metric."
+            "cannot be said: expected labels for which it is defined, such as of all classes, in two partitions or "
+            "more. Choose longer periods, or another gate.compare.metric."
         )
     mean, half = float(known.mean()), _quantile(rate, len(known)) * float(known.std(ddof=1))
     return mean, (mean - half, mean + half)

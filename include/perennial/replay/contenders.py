@@ -17,11 +17,13 @@ from include.perennial.contracts import CandidateFit, Contract, FileRecord, Mode
 from include.perennial.digests import bytes_sha256, digest
 from include.perennial.folder_records import folder_records
 from include.perennial.gate.evidence import Behaviour
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import predictions
 from include.perennial.models.frames import Labelled
 from include.perennial.models.predictions import HoldoutPredictions
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.replay.supply import Supply
+from include.perennial.spec import TaskKind
 from include.perennial.steps.evidence import FittedModel, fit_and_save, predict_holdout
 from include.perennial.steps.fit import fit_and_measure
 from include.perennial.steps.judge import best
@@ -70,6 +72,7 @@ def folder_of(plan: TrainingPlan, pipeline: Pipeline, home: Path) -> Path:
         plan.environment_digest,
         [[ref.key, ref.sha256] for ref in plan.train],
         [[ref.key, ref.sha256] for ref in plan.holdout],
+        *([] if spec.task is TaskKind.BINARY else [spec.task, spec.classes]),
     ]
     return home / "contenders" / f"{plan.as_of}-{digest(content)[:24]}"
 
@@ -98,12 +101,12 @@ def make(plan: TrainingPlan, pipeline: Pipeline, supply: Supply, home: Path) -> 
 
 
 def _made(plan: TrainingPlan, pipeline: Pipeline, supply: Supply, work: Path, target: Path) -> Contender:
-    started = time.process_time()
+    started, spec = time.process_time(), pipeline.spec
     train, holdout = supply.read(pipeline, plan.train), supply.read(pipeline, plan.holdout)
     fits = _fits(plan, pipeline, supply)
     winner = best(fits, pipeline.spec.selection_metric)
     judged = fit_and_save(plan, pipeline, winner, train, holdout, work / _MODEL)
-    candidate = predict_holdout(plan, pipeline, winner, judged, holdout, train.rate)
+    candidate = predict_holdout(plan, pipeline, winner, judged, holdout, task_of(spec).baseline(train.y))
     predicted = predictions.to_parquet(candidate)
     (work / _PREDICTIONS).write_bytes(predicted)
     judged_cpu_s, final = time.process_time() - started, judged

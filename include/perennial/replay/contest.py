@@ -30,7 +30,7 @@ def contest(
         evidence = _evidence(plan, contender, folder, pipeline, service, stores)
         judgement = gate.judge(pipeline.spec.gate, evidence, seed=plan.seed)
     if refitted := pipeline.spec.refit and judgement.verdict in REGISTERED_VERDICTS:
-        judgement = gate.judge_refit(judgement, pipeline.spec.gate, contender.final_behaviour)
+        judgement = gate.judge_refit(judgement, pipeline.spec.gate, contender.final_behaviour, evidence.task)
     decision = _decision(plan, contender, evidence, judgement, plan.refit_cutoff if refitted else plan.candidate_cutoff)
     stores.ledger.append(plan.pipeline, EventKind.JUDGED, plan.run_key, decision.model_dump(mode="json"), ACTOR)
     if judgement.verdict is Verdict.PASSED:
@@ -58,8 +58,10 @@ def _decision(plan: TrainingPlan, contender: Contender, seen: Evidence, judgemen
         plan=plan,
         winner=contender.winner,
         fits=contender.fits,
-        metrics=measure_all(seen.y, seen.p_candidate, seen.training_rate),
-        champion_metrics={} if seen.p_champion is None else measure_all(seen.y, seen.p_champion, seen.training_rate),
+        metrics=measure_all(seen.y, seen.p_candidate, seen.training_rate, seen.task),
+        champion_metrics=(
+            {} if seen.p_champion is None else measure_all(seen.y, seen.p_champion, seen.training_rate, seen.task)
+        ),
         judgement=judgement,
         mlflow_run_id=NO_RUN,
         model=contender.final,

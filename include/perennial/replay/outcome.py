@@ -11,7 +11,7 @@ from rich.table import Table
 from include.perennial.contracts import Contract
 from include.perennial.gate.wording import METRIC_NAMES
 from include.perennial.monitor.decision import Outcome
-from include.perennial.replay.records import SHOWN, Tick, Walk
+from include.perennial.replay.records import OF_TWO_CLASSES, SHOWN, Tick, Walk
 from include.perennial.spec import LOWER_IS_BETTER, Metric
 
 BASELINE = "never"
@@ -178,7 +178,7 @@ def _caption(replay: Replay) -> str:
 
 # --- for programs ----------------------------------------------------------------------------
 
-_HEAD = ("policy", "partition", "rows", "champion", "champion_cutoff", *map(str, SHOWN))
+_HEAD = ("policy", "partition", "rows", "champion", "champion_cutoff")
 _TAIL = (
     *("monitor", "monitor_reason", "monitor_sentence", "trigger", "verdict", "winner", "delta"),
     *("hindsight", "hindsight_low", "hindsight_high", "measure_cpu_s", "train_cpu_s", "sentence"),
@@ -188,7 +188,9 @@ _TAIL = (
 def to_csv(replay: Replay) -> str:
     """One line per policy and partition, lines ending in ``\\n``; empty cells where there is nothing to say."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [*_HEAD, *_TAIL], lineterminator="\n")
+    metrics = [m for m in SHOWN if any(m in tick.metrics for walk in replay.walks for tick in walk.ticks)]
+    shown = map(str, metrics or OF_TWO_CLASSES)
+    writer = csv.DictWriter(buffer, [*_HEAD, *shown, *_TAIL], lineterminator="\n")
     writer.writeheader()
     for walk in replay.walks:
         writer.writerows(_line(walk.policy, tick) for tick in walk.ticks)

@@ -7,8 +7,9 @@ from include.perennial.monitor.decision import TriggerDecision
 from include.perennial.spec import Metric
 
 Interval = tuple[float, float]
-SHOWN = (Metric.ROC_AUC, Metric.LOG_LOSS, Metric.BRIER)
-"""Metrics of a champion on a partition that a replay keeps."""
+OF_TWO_CLASSES = (Metric.ROC_AUC, Metric.LOG_LOSS, Metric.BRIER)
+SHOWN = (*OF_TWO_CLASSES, Metric.RMSE, Metric.MAE, Metric.MEAN_POISSON_DEVIANCE, Metric.ACCURACY)
+"""Metrics of a champion on a partition that a replay keeps, as far as its task has them."""
 ALARMS = frozenset({Trigger.DRIFT, Trigger.PERFORMANCE})
 
 

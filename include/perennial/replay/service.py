@@ -10,11 +10,10 @@ import pandas as pd
 from sklearn.pipeline import Pipeline as SklearnPipeline
 
 from include.perennial.contracts import ModelFile, PartitionRef
+from include.perennial.gate.arrays import Floats, Integers
 from include.perennial.gate.bootstrap import PairedDifference, paired_difference
-from include.perennial.gate.evidence import Floats, Integers
-from include.perennial.gate.metrics import measure
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import model_file
-from include.perennial.models.behaviour import positive_probability
 from include.perennial.models.frames import Labelled
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.replay.records import SHOWN
@@ -45,8 +44,9 @@ class Service:
 
     def metrics(self, model: ModelFile, key: str) -> dict[str, float]:
         """The metrics that a replay shows, of ``model`` on partition ``key``; undefined ones left out."""
-        y, p = self.rows(key).y, self.predictions(model, key)
-        values = {str(metric): measure(metric, y, p) for metric in SHOWN}
+        y, p, task = self.rows(key).y, self.predictions(model, key), task_of(self._pipeline.spec)
+        shown = [metric for metric in SHOWN if metric in task.comparable]
+        values = {str(metric): task.measure(metric, y, p) for metric in shown}
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
     def improvement(self, new: ModelFile, old: ModelFile, keys: Sequence[str]) -> PairedDifference:
@@ -61,6 +61,7 @@ class Service:
             resamples=compare.resamples,
             confidence=compare.confidence,
             seed=self._pipeline.spec.seed,
+            task=task_of(self._pipeline.spec),
         )
 
     def window(self, refs: Sequence[PartitionRef]) -> Labelled:
@@ -68,8 +69,8 @@ class Service:
         return self._supply.read(self._pipeline, refs)
 
     def _predictions(self, model: ModelFile, key: str) -> Floats:
-        """Probability of 1 for each row of partition ``key``, shape ``(n,)``."""
-        return positive_probability(self.model(model), self.rows(key).x)
+        """Predictions of partition ``key``, one per row."""
+        return task_of(self._pipeline.spec).predict(self.model(model), self.rows(key).x)
 
     def _rows(self, key: str) -> Labelled:
         return self._supply.read(self._pipeline, [self._supply.ref(key)])

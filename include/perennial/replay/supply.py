@@ -12,6 +12,7 @@ from pathlib import Path
 from include.perennial.contracts import PartitionRef, PartitionVersion, Validated
 from include.perennial.digests import digest
 from include.perennial.errors import BadInput, DataError
+from include.perennial.gate.tasks import task_of
 from include.perennial.messages import first_line
 from include.perennial.models import frames
 from include.perennial.models.frames import Labelled
@@ -39,7 +40,7 @@ class Supply:
 
     def read(self, pipeline: Pipeline, refs: Sequence[PartitionRef]) -> Labelled:
         """The rows of ``refs``, in their order."""
-        return frames.read([self.paths[ref.key] for ref in refs], pipeline.spec.data)
+        return frames.read([self.paths[ref.key] for ref in refs], pipeline.spec.data, task_of(pipeline.spec))
 
     def ref(self, key: str) -> PartitionRef:
         """Partition ``key`` by content."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from include.perennial.gate.evidence import Floats
+from include.perennial.gate.tasks import BINARY, Task
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,21 @@ class AsAnswered:
     gap: float | None
 
 
-def as_answered(scored: pd.DataFrame, online: pd.DataFrame, version: str, names: Sequence[str]) -> AsAnswered:
+def as_answered(
+    scored: pd.DataFrame, online: pd.DataFrame, version: str, names: Sequence[str], task: Task = BINARY
+) -> AsAnswered:
     """``scored`` of one version with what it answered ``online`` in the place of what it says of the delivered rows.
 
     Args:
         scored: the predictions of a partition, in the order wanted.
         online: what the model server has answered about rows of the partition, as the prediction log has it.
         version: the model version; what others answered is left out, and what was asked of it in shadow.
+        task: the model server answers for two classes only, so of another nothing was told.
         names: the time and key columns, which name a row. Of a row asked for many times the last answer counts.
     """
-    p = scored["p"].to_numpy(dtype=float)
+    p = task.read_logged(scored)
     mine = online[(online["model_version"] == version) & ~online["shadow"].astype(bool)]
-    if mine.empty:
+    if mine.empty or task is not BINARY:
         return AsAnswered(p, 0, None)
     last = mine.sort_values("scored_at", kind="stable").drop_duplicates(list(names), keep="last")
     told = scored[list(names)].merge(last[[*names, "p"]], how="left", on=list(names))["p"].to_numpy(dtype=float)

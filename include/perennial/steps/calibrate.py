@@ -4,6 +4,7 @@ from threadpoolctl import threadpool_limits
 
 from include.perennial.contracts import Decision, PartitionRef
 from include.perennial.errors import IntegrityError
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import frames
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.monitor import sample
@@ -47,12 +48,13 @@ def calibration_of(
     decision = decision_on(champion, pipeline.spec.name, ledger)
     refs = trained_on(champion, decision)
     paths = registry.fetch(pipeline.spec.name, refs, decision.plan.data_commit)
-    partitions = [frames.read([path], pipeline.spec.data) for path in paths]
+    task = task_of(pipeline.spec)
+    partitions = [frames.read([path], pipeline.spec.data, task) for path in paths]
     with threadpool_limits(limits=1):
         window = build_window(pipeline.spec, models.load(champion.model), [ref.key for ref in refs], partitions)
     calibration = calibrate(pipeline.spec, window, champion.version)
     # The sample first: where there is a calibration, there is a sample to draw reports against.
-    store.put_bytes(sample_key(pipeline, champion.version), sample.to_parquet(window))
+    store.put_bytes(sample_key(pipeline, champion.version), sample.to_parquet(window, task))
     store.put_bytes(key, calibration.model_dump_json().encode())
     return calibration
 

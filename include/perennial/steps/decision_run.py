@@ -12,8 +12,10 @@ from include.perennial.gate.evidence import Evidence
 from include.perennial.models import estimators, plots
 from include.perennial.models.frames import Labelled
 from include.perennial.models.metrics import measure_all
+from include.perennial.models.pictures import drawn
 from include.perennial.models.predictions import HoldoutPredictions
 from include.perennial.pipeline_folder import Pipeline
+from include.perennial.spec import PipelineSpec, TaskKind
 from include.perennial.steps.evidence import FittedModel
 from include.perennial.steps.run_records import dataset, run_record
 from include.perennial.stores.tracking.model_folder import ModelPackage
@@ -61,7 +63,12 @@ def _package(plan: TrainingPlan, pipeline: Pipeline, judged: Judged) -> ModelPac
         trusted_types=judged.final.saved.trusted_types,
         libraries=estimators.libraries(pipeline, judged.winner),
         example=judged.holdout.x.head(_EXAMPLE_ROWS),
+        n_outputs=_outputs(pipeline.spec),
     )
+
+
+def _outputs(spec: PipelineSpec) -> int:
+    return 1 if spec.task is TaskKind.REGRESSION else len(spec.classes or (0, 1))
 
 
 def _decision(plan: TrainingPlan, judged: Judged, run_id: str, model: ModelFile | None) -> Decision:
@@ -70,8 +77,10 @@ def _decision(plan: TrainingPlan, judged: Judged, run_id: str, model: ModelFile 
         plan=plan,
         winner=judged.winner,
         fits=judged.fits,
-        metrics=measure_all(seen.y, seen.p_candidate, seen.training_rate),
-        champion_metrics=({} if seen.p_champion is None else measure_all(seen.y, seen.p_champion, seen.training_rate)),
+        metrics=measure_all(seen.y, seen.p_candidate, seen.training_rate, seen.task),
+        champion_metrics=(
+            {} if seen.p_champion is None else measure_all(seen.y, seen.p_champion, seen.training_rate, seen.task)
+        ),
         judgement=judged.judgement,
         mlflow_run_id=run_id,
         model=model,
@@ -97,9 +106,12 @@ def _artifacts(decision: Decision, judged: Judged) -> Mapping[str, bytes]:
         "decision.md": decision_markdown(decision).encode(),
     }
     y, p = judged.candidate.y, judged.candidate.p
-    # Without both classes, or with a prediction that is no number, there is no curve; the gate says so.
-    if len(np.unique(y)) == 2 and np.isfinite(p).all():
-        importance = plots.permutation_importance(judged.fitted.model, judged.holdout.x, y, seed=decision.plan.seed)
-        artifacts["curves.png"] = plots.curves(y, p)
+    task = judged.evidence.task
+    # Without all classes, or with a prediction that is no number, there is no curve; the gate says so.
+    if task.is_judgeable(y) and np.isfinite(p).all():
+        importance = plots.permutation_importance(
+            judged.fitted.model, judged.holdout.x, y, seed=decision.plan.seed, task=task
+        )
+        artifacts["curves.png"] = drawn(task, y, p)
         artifacts["permutation_importance.json"] = json.dumps(importance, indent=2).encode()
     return artifacts

@@ -11,7 +11,9 @@ from sklearn.pipeline import Pipeline as SklearnPipeline
 
 from include.perennial.contracts import PartitionRef, TrainingPlan
 from include.perennial.folder_records import folder_records
-from include.perennial.gate.evidence import Behaviour, Evidence, Floats
+from include.perennial.gate.arrays import Baseline, Floats
+from include.perennial.gate.evidence import Behaviour, Evidence
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import behaviour, estimators, model_file
 from include.perennial.models.frames import Labelled
 from include.perennial.models.model_file import SavedModel
@@ -39,25 +41,32 @@ def fit_and_save(
 ) -> FittedModel:
     """Fit ``candidate`` on ``rows``, save it into ``folder``, read it back and observe it on ``sample``."""
     model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed)
-    seconds = estimators.fit(model, rows, candidate)
+    task = task_of(pipeline.spec)
+    seconds = estimators.fit(model, rows, candidate, task)
     saved = model_file.save(model, pipeline.features_source(), folder)
     files = folder_records(folder)
     loaded = model_file.load(folder, files, saved.trusted_types)
-    seen = behaviour.observe(model, loaded, sample.x, sum(file.n_bytes for file in files))
+    seen = behaviour.observe(model, loaded, sample.x, sum(file.n_bytes for file in files), task)
     log.info("%s %s: fitted %s rows in %.2f s, model %s", plan.pipeline, candidate, len(rows), seconds, saved.digest)
     return FittedModel(model, folder, saved, seen, seconds)
 
 
 def predict_holdout(
-    plan: TrainingPlan, pipeline: Pipeline, candidate: str, fitted: FittedModel, holdout: Labelled, training_rate: float
+    plan: TrainingPlan,
+    pipeline: Pipeline,
+    candidate: str,
+    fitted: FittedModel,
+    holdout: Labelled,
+    training_rate: Baseline,
 ) -> HoldoutPredictions:
     """The judged candidate's predictions of the holdout, and the facts that the gate wants beside them."""
-    facts = Facts(training_rate, fitted.behaviour, single_feature_auc(fitted.model, holdout.x, holdout.y))
+    task = task_of(pipeline.spec)
+    facts = Facts(training_rate, fitted.behaviour, single_feature_auc(fitted.model, holdout.x, holdout.y, task))
     return HoldoutPredictions(
         partition=_partitions(plan.holdout),
         rows=holdout.x[kept_columns(pipeline.spec)],
         y=holdout.y,
-        p=estimators.predict(fitted.model, holdout.x, candidate),
+        p=estimators.predict(fitted.model, holdout.x, candidate, task),
         facts=facts,
     )
 
@@ -88,6 +97,7 @@ def gather(
         champion_model_digest=champion.model.model_digest if champion else None,
         prediction_digest=_digest(candidate.p[rows]),
         champion_prediction_digest=_digest(standing.p_champion) if standing.p_champion is not None else None,
+        task=task_of(pipeline.spec),
     )
 
 

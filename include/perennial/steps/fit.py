@@ -4,6 +4,7 @@ import logging
 
 from include.perennial.contracts import CandidateFit, TrainingPlan
 from include.perennial.errors import BadInput
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import estimators, frames
 from include.perennial.models.frames import Labelled
 from include.perennial.models.metrics import measure_all
@@ -29,9 +30,10 @@ def fit_candidate(
     """
     if candidate not in plan.candidates:
         raise BadInput(f"Candidate {candidate!r} is not in the plan: it has {', '.join(plan.candidates)}.")
+    task = task_of(pipeline.spec)
     *train_paths, selection_path = registry.fetch(plan.pipeline, plan.train, plan.data_commit)
-    train = frames.read(train_paths, pipeline.spec.data)
-    selection = frames.read([selection_path], pipeline.spec.data)
+    train = frames.read(train_paths, pipeline.spec.data, task)
+    selection = frames.read([selection_path], pipeline.spec.data, task)
     metrics, seconds = fit_and_measure(plan, candidate, pipeline, train, selection)
     inputs = [dataset(plan, plan.train[:-1], "training"), dataset(plan, plan.train[-1:], "selection")]
     run_id = tracking.start(run_record(plan, pipeline, candidate, key=candidate, name=candidate, inputs=inputs))
@@ -44,6 +46,8 @@ def fit_and_measure(
     plan: TrainingPlan, candidate: str, pipeline: Pipeline, train: Labelled, selection: Labelled
 ) -> tuple[dict[str, float], float]:
     """All metrics on ``selection`` of ``candidate`` fitted on ``train``, and the seconds of the fit."""
+    task = task_of(pipeline.spec)
     model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed)
-    seconds = estimators.fit(model, train, candidate)
-    return measure_all(selection.y, estimators.predict(model, selection.x, candidate), train.rate), seconds
+    seconds = estimators.fit(model, train, candidate, task)
+    predicted = estimators.predict(model, selection.x, candidate, task)
+    return measure_all(selection.y, predicted, task.baseline(train.y), task), seconds

@@ -25,6 +25,7 @@ from include.perennial.contracts import (
 )
 from include.perennial.errors import BadInput
 from include.perennial.gate import judgement as gate
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import frames, predictions
 from include.perennial.models.frames import Labelled
 from include.perennial.models.predictions import HoldoutPredictions
@@ -109,7 +110,8 @@ def best(fits: Sequence[CandidateFit], metric: Metric) -> str:
     if not measured:
         raise BadInput(
             f"None of {len(fits)} candidates has the selection metric {metric} on the selection partition. "
-            "Its labels may all be equal: choose another selection_metric or larger partitions."
+            "Its labels may all be equal, or the metric undefined for them: choose another selection_metric "
+            "or larger partitions."
         )
     sign = 1 if metric in LOWER_IS_BETTER else -1
     return min(measured, key=lambda fit: sign * fit.metrics[metric]).candidate
@@ -121,7 +123,7 @@ def _judged(
     train = _read(plan, pipeline, stores.registry, (*plan.train,))
     holdout = _holdout(plan, pipeline, stores.registry)
     fitted = fit_and_save(plan, pipeline, winner, train, holdout, folder / "judged")
-    candidate = predict_holdout(plan, pipeline, winner, fitted, holdout, train.rate)
+    candidate = predict_holdout(plan, pipeline, winner, fitted, holdout, task_of(pipeline.spec).baseline(train.y))
     champion, refit = stores.ledger.champion(plan.pipeline), pipeline.spec.refit
     standing = stand(
         pipeline, plan.refit_cutoff if refit else plan.candidate_cutoff, champion, candidate, lambda: holdout.x, stores
@@ -132,7 +134,7 @@ def _judged(
     if refitted := refit and judgement.verdict in REGISTERED_VERDICTS:
         everything = _read(plan, pipeline, stores.registry, (*plan.train, *plan.holdout))
         final = fit_and_save(plan, pipeline, winner, everything, holdout, folder / "refitted")
-        judgement = gate.judge_refit(judgement, pipeline.spec.gate, final.behaviour)
+        judgement = gate.judge_refit(judgement, pipeline.spec.gate, final.behaviour, task_of(pipeline.spec))
     return Judged(
         winner=winner,
         fits=tuple(fits),
@@ -152,12 +154,13 @@ def _holdout(plan: TrainingPlan, pipeline: Pipeline, registry: DataRegistry) -> 
 
 
 def _read(plan: TrainingPlan, pipeline: Pipeline, registry: DataRegistry, refs: Sequence[PartitionRef]) -> Labelled:
-    return frames.read(registry.fetch(plan.pipeline, refs, plan.data_commit), pipeline.spec.data)
+    paths = registry.fetch(plan.pipeline, refs, plan.data_commit)
+    return frames.read(paths, pipeline.spec.data, task_of(pipeline.spec))
 
 
 def _store(plan: TrainingPlan, candidate: HoldoutPredictions, standing: Standing, objects: ObjectStore) -> FileRecord:
     if standing.p_champion is not None:
-        p_champion = np.full(len(candidate.y), np.nan)
+        p_champion = np.full(candidate.p.shape, np.nan)
         p_champion[standing.rows] = standing.p_champion
         candidate = replace(candidate, p_champion=p_champion)
     data = predictions.to_parquet(candidate)

@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from include.perennial.contracts import PartitionRef, PartitionVersion
 from include.perennial.errors import BadInput
-from include.perennial.gate.evidence import Floats
+from include.perennial.gate.arrays import Floats, Labels
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import frames
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.monitor.calibration import Calibration
@@ -63,7 +64,9 @@ def measure_partition(
     if champion is None:
         why = f"Partition {key} had no champion in its time: there is nobody to measure."
         return _nothing(version, None, MeasurementStatus.NO_CHAMPION, why)
-    predictions = said_of(PredictionLog(store), version, champion)
+    task = task_of(pipeline.spec)
+    log = PredictionLog(store, task)
+    predictions = said_of(log, version, champion)
     if predictions.empty:
         why = f"Partition {key} has not been scored with version {champion.version} as it is now: run score for it."
         return _nothing(version, champion, MeasurementStatus.NOT_SCORED, why)
@@ -73,11 +76,11 @@ def measure_partition(
         return _nothing(version, champion, MeasurementStatus.NOT_CALIBRATED, str(error))
     rows, y = scored_rows(pipeline, version, predictions, registry)
     labels = labels_of(pipeline, key, ledger.events(name, PUBLISHING_KINDS))
-    status = labels.status(now_utc or dt.datetime.now(UTC), complete=bool(np.isin(y, (0.0, 1.0)).all()))
+    status = labels.status(now_utc or dt.datetime.now(UTC), complete=bool(np.isfinite(y).all()))
     # What is delivered before it is due is provisional, and a gap would make a metric of it a guess.
-    known = y.astype(np.int64) if status is LabelStatus.MATURED else None
+    known: Labels | None = y.astype(task.label_type) if status is LabelStatus.MATURED else None
     names = list(dict.fromkeys((pipeline.spec.data.time, *pipeline.spec.data.key)))
-    told = as_answered(predictions, PredictionLog(store).read_online(name, key), champion.version, names)
+    told = as_answered(predictions, log.read_online(name, key), champion.version, names, task)
     partition = ScoredPartition(key, version.sha256, rows, told.p, known, status, told.rows, told.gap)
     facts = ChampionFacts(
         version=champion.version,
@@ -103,7 +106,7 @@ def scored_rows(
     data = pipeline.spec.data
     ref = PartitionRef(key=version.key, sha256=version.sha256, rows=version.rows)
     [path] = registry.fetch(version.pipeline, [ref], version.commit)
-    x, y = frames.read_with_gaps(path, data)
+    x, y = frames.read_with_gaps(path, data, task_of(pipeline.spec))
     if len(x) == len(predictions):
         return x, y
     # Scoring has refused rows; those that it kept are in the order of the partition.

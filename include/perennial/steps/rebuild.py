@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from include.perennial.contracts import TrainingPlan
 from include.perennial.errors import PerennialError
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import frames, predictions
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import Settings
@@ -43,16 +44,17 @@ def rebuild(asked: dict[str, Any], out: Path) -> dict[str, Any]:
     """
     plan = TrainingPlan.model_validate(asked["plan"])
     pipeline = _pipeline(plan, [Path(folder) for folder in asked["pipelines"]])
+    task = task_of(pipeline.spec)
     registry = DataRegistry.open(Settings.from_env())
     paths = registry.fetch(plan.pipeline, (*plan.train, *plan.holdout), plan.data_commit)
-    train = frames.read(paths[: len(plan.train)], pipeline.spec.data)
-    holdout = frames.read(paths[len(plan.train) :], pipeline.spec.data)
+    train = frames.read(paths[: len(plan.train)], pipeline.spec.data, task)
+    holdout = frames.read(paths[len(plan.train) :], pipeline.spec.data, task)
     # One thread, as when it was judged: sums never depend on how many there are.
     with threadpool_limits(limits=1):
         fitted = fit_and_save(plan, pipeline, asked["winner"], train, holdout, out / "judged")
-        predicted = predict_holdout(plan, pipeline, asked["winner"], fitted, holdout, train.rate)
+        predicted = predict_holdout(plan, pipeline, asked["winner"], fitted, holdout, task.baseline(train.y))
         if asked["refitted"]:
-            everything = frames.read(paths, pipeline.spec.data)
+            everything = frames.read(paths, pipeline.spec.data, task)
             fitted = fit_and_save(plan, pipeline, asked["winner"], everything, holdout, out / "refitted")
     (out / "predictions.parquet").write_bytes(predictions.to_parquet(predicted))
     return {
@@ -61,6 +63,8 @@ def rebuild(asked: dict[str, Any], out: Path) -> dict[str, Any]:
         "spec_digest": pipeline.spec_digest,
         "code_digest": pipeline.code_digest,
         "pipeline_folder": str(pipeline.folder),
+        "task": pipeline.spec.task.value,
+        "classes": list(pipeline.spec.classes or ()),
     }
 
 

@@ -7,6 +7,7 @@ import math
 import re
 
 from include.perennial.contracts import Contract
+from include.perennial.gate.tasks import task_of
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.monitor import report, sample
 from include.perennial.monitor.measure import ScoredPartition
@@ -71,7 +72,7 @@ def report_partition(
 def _page(measured: Measured, partition: ScoredPartition, pipeline: Pipeline, store: ObjectStore) -> report.DriftPage:
     key = sample_key(pipeline, str(measured.measurement.champion_version))
     rows = sample_rows(pipeline.spec, partition.key, len(partition.p))
-    current = sample.compared_rows(partition.x, partition.p, rows)
+    current = sample.compared_rows(partition.x, partition.p, rows, task_of(pipeline.spec))
     return report.render(measured.measurement, sample.from_parquet(store.get_bytes(key)), current)
 
 

@@ -15,10 +15,9 @@ from sklearn.pipeline import Pipeline as SklearnPipeline
 from include.perennial.contracts import ModelFile, PartitionRef, PartitionVersion
 from include.perennial.errors import BadInput, DataError, PerennialError
 from include.perennial.gate.evidence import Floats
-from include.perennial.gate.metrics import are_probabilities
+from include.perennial.gate.tasks import BINARY, Task, task_of
 from include.perennial.messages import first_line
 from include.perennial.models import frames
-from include.perennial.models.behaviour import positive_probability
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
@@ -71,7 +70,7 @@ def score_partition(
 
     Raises:
         BadInput: the partition is not in the data registry, or the champion's code cannot score its columns.
-        DataError: the partition breaks the expectations of today, or the champion gives no probabilities for it.
+        DataError: the partition breaks the expectations of today, or the champion gives no predictions for it.
         IntegrityError: stored data, model or predictions are not what was recorded.
         Unavailable: a store does not answer. MLflow is asked only for a model that this machine has no copy of.
     """
@@ -80,7 +79,7 @@ def score_partition(
     champion = champion_for(events, key)
     if champion is None:
         return _without_champion(partition, events)
-    scoring = _Scoring(pipeline, partition, registry, models, PredictionLog(store))
+    scoring = _Scoring(pipeline, partition, registry, models, PredictionLog(store, task_of(pipeline.spec)))
     serving = _Contender(champion.version, champion.cutoff, champion.model, shadow=False)
     known = scoring.logged(serving)
     served = known or scoring.score(serving)
@@ -120,16 +119,17 @@ class _Scoring:
     def logged(self, contender: _Contender) -> ScoredBy | None:
         """What the log holds of this contender about these bytes."""
         found = self.log.find(self._source(contender))
-        return _scored_by(contender, found) if found else None
+        return _scored_by(task_of(self.pipeline.spec), contender, found) if found else None
 
     def score(self, contender: _Contender) -> ScoredBy:
         """Predict all rows and log them."""
         data, rows = self.pipeline.spec.data, self.rows
         model = self.models.load(contender.model)
-        p = probabilities(model, rows, f"Version {contender.version} of {self.partition.pipeline}", self.partition.key)
+        who = f"Version {contender.version} of {self.partition.pipeline}"
+        p = predictions(task_of(self.pipeline.spec), model, rows, who, self.partition.key)
         columns = {name: data.columns[name] for name in dict.fromkeys((data.time, *data.key))}
         logged = self.log.write(self._source(contender), rows, columns, p, dt.datetime.now(UTC))
-        return _scored_by(contender, logged)
+        return _scored_by(task_of(self.pipeline.spec), contender, logged)
 
     def _source(self, contender: _Contender) -> Source:
         partition = self.partition
@@ -161,24 +161,24 @@ def _guarded(pipeline: Pipeline, partition: PartitionVersion, rows: pd.DataFrame
     return rows[checked.sieve.kept].reset_index(drop=True)
 
 
-def probabilities(model: SklearnPipeline, rows: pd.DataFrame, who: str, key: str) -> Floats:
-    """Probability of the label 1 for each row, shape ``(n,)``; ``who`` and ``key`` name model and partition in errors.
+def predictions(task: Task, model: SklearnPipeline, rows: pd.DataFrame, who: str, key: str) -> Floats:
+    """Predictions of each row; ``who`` and ``key`` name model and partition in errors.
 
     Raises:
         BadInput: the model cannot score these columns.
-        DataError: it gives no probabilities.
+        DataError: it gives no predictions.
     """
     try:
-        p = positive_probability(model, rows)
+        p = task.predict(model, rows)
     except _CANNOT_SCORE as error:
         raise BadInput(
             f"{who} cannot score partition {key}: {type(error).__name__}: {first_line(error)}. "
             "It was trained on other columns than pipeline.yaml declares now: restore them, or train a model on these."
         ) from error
-    if not are_probabilities(p):
+    if not task.are_sound(p):
         raise DataError(
-            f"{who} gives no probabilities for {int((~((p >= 0) & (p <= 1))).sum())} of {len(p)} "
-            f"rows of partition {key}. Expected: numbers from 0 to 1. To fix: look at these rows, then at features.py."
+            f"{who} gives no {task.given_words} for {int(task.unsound(p).sum())} of {len(p)} rows of partition {key}. "
+            f"Expected: {task.expected_words}. To fix: look at these rows, then at features.py."
         )
     return p
 
@@ -196,12 +196,13 @@ def _in_shadow(scoring: _Scoring, events: Sequence[Event], champion_version: str
         return None, str(error)
 
 
-def _scored_by(contender: _Contender, logged: LoggedFile) -> ScoredBy:
+def _scored_by(task: Task, contender: _Contender, logged: LoggedFile) -> ScoredBy:
     return ScoredBy(
         version=contender.version,
         cutoff=contender.cutoff,
         rows=logged.rows,
         mean_p=logged.mean_p,
+        mean_of="p" if task is BINARY else task.mean_words,
         scored_at=logged.scored_at,
         file=logged.file,
     )

@@ -15,17 +15,22 @@ class ScoreVerdict(enum.StrEnum):
 
 
 class ScoredBy(Contract):
-    """One file of the prediction log; ``version`` is MLflow's, ``cutoff`` the newest partition the model has seen."""
+    """One file of the prediction log; ``version`` is MLflow's, ``cutoff`` the newest partition the model has seen.
+
+    ``mean_p`` is the mean prediction, ``mean_of`` says of what.
+    """
 
     version: str
     cutoff: str
     rows: int
     mean_p: float
+    mean_of: str = "p"
     scored_at: dt.datetime
     file: FileRecord
 
     def __str__(self) -> str:
-        return f"version {self.version} (trained up to {self.cutoff}): {self.rows:,} rows, mean p {self.mean_p:.3f}."
+        mean = f"mean {self.mean_of} {self.mean_p:.3f}"
+        return f"version {self.version} (trained up to {self.cutoff}): {self.rows:,} rows, {mean}."
 
 
 class Scored(Contract):

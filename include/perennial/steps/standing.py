@@ -22,9 +22,9 @@ import pandas as pd
 from include.perennial.contracts import Decision, ModelFile
 from include.perennial.errors import IntegrityError, SpecError
 from include.perennial.gate.evidence import Comparison, Floats
+from include.perennial.gate.tasks import task_of
 from include.perennial.messages import first_line
 from include.perennial.models import model_file, predictions
-from include.perennial.models.behaviour import positive_probability
 from include.perennial.models.predictions import HoldoutPredictions
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.stores.datasets import DataRegistry
@@ -96,7 +96,9 @@ def stand(
     unseen = candidate.partition > champion.cutoff
     try:
         if unseen.any():
-            return Standing(comparison, unseen, champion, _rescored(champion, features().loc[unseen], stores.tracking))
+            return Standing(
+                comparison, unseen, champion, _rescored(pipeline, champion, features().loc[unseen], stores.tracking)
+            )
         rows, p_champion = _recorded(pipeline, champion, candidate, stores)
         return Standing(comparison, rows, champion, p_champion)
     except _NotComparable as error:
@@ -104,12 +106,12 @@ def stand(
         return Standing(Comparison.INCOMPARABLE, everything, champion, reason=str(error))
 
 
-def _rescored(champion: Champion, x: pd.DataFrame, tracking: ModelSource) -> Floats:
+def _rescored(pipeline: Pipeline, champion: Champion, x: pd.DataFrame, tracking: ModelSource) -> Floats:
     try:
         with tempfile.TemporaryDirectory() as folder:
             downloaded = tracking.download(champion.model, Path(folder))
             model = model_file.load(downloaded, champion.model.files, champion.model.trusted_types)
-        return positive_probability(model, x)
+        return task_of(pipeline.spec).predict(model, x)
     except (IntegrityError, SpecError) as error:
         raise _NotComparable(f"its model cannot be loaded. {error}") from error
     except _CANNOT_SCORE as error:
@@ -126,14 +128,16 @@ def _recorded(
     key = pipeline.spec.data.key
     if missing := [column for column in key if column not in theirs.rows]:
         raise _NotComparable(f"its recorded predictions lack the key column {missing[0]}")
-    by_row = pd.Series(theirs.p, index=theirs.identities(key))
+    if theirs.p.shape[1:] != candidate.p.shape[1:]:
+        raise _NotComparable("its recorded predictions are of another task or of other classes")
+    by_row = pd.Series(range(len(theirs.p)), index=theirs.identities(key))
     if not by_row.index.is_unique:
         raise _NotComparable(f"data.key ({', '.join(key)}) does not tell the rows of its holdout apart")
-    p = by_row.reindex(candidate.identities(key)).to_numpy()
-    found = ~np.isnan(p)
+    at = by_row.reindex(candidate.identities(key)).to_numpy()
+    found = ~np.isnan(at)
     if not found.any():
         raise _NotComparable("it was judged on other rows and has trained on these")
-    return found, p[found]
+    return found, theirs.p[at[found].astype(int)]
 
 
 def _recorded_predictions(name: str, champion: Champion, stores: Stores) -> HoldoutPredictions:

@@ -6,6 +6,8 @@ and beside them:
 ==================  ================================================================================
 ``p``               probability of class 1
 ``class``           1 where ``p`` is at least one half, else 0
+``prediction``      of a regression, instead of both: the number
+``p.<class>``       of more classes than two, instead of ``p``: the probability of each; ``class`` is the likeliest
 ``model_version``   MLflow's version, as text
 ``dataset_sha256``  of the partition's bytes that were scored
 ``scored_at``       UTC moment, the same for all rows of a file
@@ -38,7 +40,7 @@ from include.perennial.contracts import FileRecord
 from include.perennial.digests import bytes_sha256
 from include.perennial.errors import IntegrityError
 from include.perennial.gate.evidence import Floats
-from include.perennial.gate.metrics import DECISION_THRESHOLD
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.messages import first_line
 from include.perennial.partitions import UTC
 from include.perennial.spec import PREDICTION_COLUMNS, ColumnType
@@ -47,6 +49,7 @@ from include.perennial.stores.prediction_folder import online_predictions_of, pr
 from include.perennial.tables import from_frame, write_parquet
 
 _PREFIX, _SUFFIX = "v", ".parquet"
+_FACTS = set(PREDICTION_COLUMNS) - {"p", "class"}
 _SCORED_AT = pa.timestamp("us", "UTC")
 
 
@@ -63,7 +66,7 @@ class Source:
 
 @dataclass(frozen=True)
 class LoggedFile:
-    """One file of the log; ``mean_p`` is the mean probability of its ``rows``."""
+    """One file of the log; ``mean_p`` is the mean prediction of its ``rows``, as the task has it."""
 
     source: Source
     scored_at: dt.datetime
@@ -85,7 +88,8 @@ class Online:
     def table(self) -> pa.Table:
         """As a file of the log has it."""
         source = Source("", "", "", "", self.shadow)
-        own = _own_columns(source, self.p, self.at_utc) | {"model_version": pa.array(self.versions, pa.string())}
+        own = {name: pa.array(values) for name, values in BINARY.logged(self.p).items()}
+        own |= _facts(source, len(self.p), self.at_utc) | {"model_version": pa.array(self.versions, pa.string())}
         table = self.rows
         for name in PREDICTION_COLUMNS:
             table = table.append_column(name, own[name])
@@ -95,22 +99,22 @@ class Online:
 class PredictionLog:
     """The prediction log in ``store``. Every method raises ``Unavailable`` if the store does not answer."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+    def __init__(self, store: ObjectStore, task: Task = BINARY) -> None:
+        self._store, self.task = store, task
 
     def write(
         self, source: Source, rows: pd.DataFrame, columns: Mapping[str, ColumnType], p: Floats, at: dt.datetime
     ) -> LoggedFile:
-        """Log probabilities ``p``, shape ``(n,)``, of ``rows``, which have the time and key columns ``columns``."""
-        own = _own_columns(source, p, at)
+        """Log predictions ``p``, one of each row, of ``rows``, which have the time and key columns ``columns``."""
+        said = {name: pa.array(values) for name, values in self.task.logged(p).items()}
         table = from_frame(rows[list(columns)], columns, f"predictions of partition {source.key}")
-        for name in PREDICTION_COLUMNS:
-            table = table.append_column(name, own[name])
+        for name, values in {**said, **_facts(source, len(p), at)}.items():
+            table = table.append_column(name, values)
         with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
             path = Path(folder, "predictions.parquet")
             write_parquet(table, path)
             record = self._store.put_file(_object_key(source.pipeline, source.key, source.version), path)
-        return LoggedFile(source, at, table.num_rows, float(np.mean(p)), record)
+        return LoggedFile(source, at, table.num_rows, self.task.mean_prediction(p), record)
 
     def find(self, source: Source) -> LoggedFile | None:
         """The file that holds exactly the predictions of ``source``; None if it is missing or about something else.
@@ -127,7 +131,8 @@ class PredictionLog:
         if (first["dataset_sha256"], bool(first["shadow"])) != (source.dataset_sha256, source.shadow):
             return None
         record = FileRecord(name=key, sha256=bytes_sha256(data), n_bytes=len(data))
-        return LoggedFile(source, first["scored_at"].to_pydatetime(), len(frame), float(frame["p"].mean()), record)
+        mean_p = self.task.mean_prediction(self.task.read_logged(frame))
+        return LoggedFile(source, first["scored_at"].to_pydatetime(), len(frame), mean_p, record)
 
     def read(self, pipeline: str, key: str) -> pd.DataFrame:
         """All predictions of a partition, files in order of the model version; no rows if there are none.
@@ -189,11 +194,8 @@ def _object_key(pipeline: str, key: str, version: str) -> str:
     return f"{predictions_of(pipeline, key)}{_PREFIX}{version}{_SUFFIX}"
 
 
-def _own_columns(source: Source, p: Floats, at: dt.datetime) -> dict[str, pa.Array]:
-    n = len(p)
+def _facts(source: Source, n: int, at: dt.datetime) -> dict[str, pa.Array]:
     return {
-        "p": pa.array(p, pa.float64()),
-        "class": pa.array(np.asarray(p) >= DECISION_THRESHOLD).cast(pa.int8()),
         "model_version": pa.repeat(pa.scalar(source.version), n),
         "dataset_sha256": pa.repeat(pa.scalar(source.dataset_sha256), n),
         "scored_at": pa.repeat(pa.scalar(at.astimezone(UTC), _SCORED_AT), n),
@@ -204,7 +206,7 @@ def _own_columns(source: Source, p: Floats, at: dt.datetime) -> dict[str, pa.Arr
 def _read(data: bytes, name: str) -> pd.DataFrame:
     try:
         table = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read()
-        missing = set(PREDICTION_COLUMNS) - set(table.column_names)
+        missing = _FACTS - set(table.column_names)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(name, first_line(error)) from error
     if missing or not table.num_rows:

@@ -8,12 +8,17 @@ from include.perennial.contracts import Check, Contract, Decision, PartitionRef,
 from include.perennial.errors import BadInput
 from include.perennial.messages import shown
 from include.perennial.monitor.decision import TriggerDecision
+from include.perennial.spec import Metric
 from include.perennial.steps.decide import EVALUATION_KINDS, Evaluation
 from include.perennial.steps.readiness import PUBLISHING_KINDS
 from include.perennial.stores.ledger import Event, EventKind, Ledger, Refused
 from include.perennial.views.published import docs_name
 from include.perennial.views.trials import FOLLOWING_KINDS, JUDGING_KINDS, Trial, run_key_of, trial
 
+_USUAL = (
+    *(Metric.ROC_AUC, Metric.LOG_LOSS, Metric.BRIER, Metric.AVERAGE_PRECISION),
+    *(Metric.RMSE, Metric.MAE, Metric.MEAN_POISSON_DEVIANCE, Metric.R2, Metric.ACCURACY, Metric.BALANCED_ACCURACY),
+)
 _SLICE_PREFIXES = ("slice.", "slices")
 _SENTENCES = {
     EventKind.REGISTERED: "Version {version} was registered.",
@@ -76,6 +81,12 @@ class DecisionView(Contract):
     followed: tuple[Followed, ...]
     earlier: str | None
     later: str | None
+
+    @property
+    def shown_metrics(self) -> tuple[str, ...]:
+        """At most four metrics of the candidates, those by which models of this kind are usually read."""
+        found = {name for fit in self.decision.fits for name in fit.metrics}
+        return tuple([str(metric) for metric in _USUAL if metric in found][:4])
 
 
 def decision_view(pipeline: str, key: str, ledger: Ledger) -> DecisionView:

@@ -47,13 +47,16 @@ def roc_figure(curves: Curves) -> Figure:
 
 
 def calibration_figure(curves: Curves) -> Figure:
-    """Predicted against observed share of ones."""
+    """Predicted against observed: the share of ones, or the mean of a regression's numbers."""
     drawn = [_line(curve, curve.calibration, color, "lines+markers") for curve, color in _both(curves)]
-    top = max(value for curve, _ in _both(curves) for point in curve.calibration for value in point)
-    layout = _square("Mean prediction", "Observed share")
+    values = [value for curve, _ in _both(curves) for point in curve.calibration for value in point]
+    of_shares = bool(curves.candidate.roc)
+    layout = _square("Mean prediction", "Observed share" if of_shares else "Observed mean")
+    low, high = (0.0, min(1.0, 1.1 * max(values))) if of_shares else (min(values), max(values))
     for axis in ("xaxis", "yaxis"):
-        layout[axis]["range"] = [0, min(1.0, 1.1 * top)]
-    return {"data": [_DIAGONAL, *drawn], "layout": layout}
+        layout[axis]["range"] = [low, high]
+    diagonal = _DIAGONAL if of_shares else {**_DIAGONAL, "x": [low, high], "y": [low, high]}
+    return {"data": [diagonal, *drawn], "layout": layout}
 
 
 def _both(curves: Curves) -> list[tuple[Curve, str]]:

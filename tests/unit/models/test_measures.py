@@ -14,7 +14,7 @@ from include.perennial.models import behaviour, plots
 from include.perennial.models.frames import Labelled
 from include.perennial.models.metrics import measure_all, rank_auc
 from include.perennial.models.plausibility import single_feature_auc
-from include.perennial.spec import Metric
+from include.perennial.spec import METRICS
 
 Fit = Callable[[str], SklearnPipeline]
 
@@ -22,7 +22,7 @@ Fit = Callable[[str], SklearnPipeline]
 def test_all_metrics_of_the_spec_are_measured() -> None:
     values = measure_all(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]), 0.5)
 
-    assert values.keys() == {*Metric, "calibration_error", "positive_rate"}
+    assert values.keys() == {*METRICS["binary"], "calibration_error", "positive_rate"}
     assert values["roc_auc"] == 0.75
     assert values["accuracy"] == 0.5
 

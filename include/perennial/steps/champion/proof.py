@@ -16,10 +16,9 @@ from sklearn.pipeline import Pipeline as SklearnPipeline
 from include.perennial.contracts import PartitionRef, PartitionVersion, Registration
 from include.perennial.errors import BadInput, IntegrityError, SpecError
 from include.perennial.gate.evidence import Floats
-from include.perennial.gate.metrics import are_probabilities
+from include.perennial.gate.tasks import task_of
 from include.perennial.messages import first_line
 from include.perennial.models import frames, model_file
-from include.perennial.models.behaviour import positive_probability
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.objects import ObjectStore
@@ -61,7 +60,9 @@ def prove(
         model = _loaded(version, models, Path(folder), who)
     partitions = data.partitions(name)
     scored = _scores_newest(pipeline, model, partitions, data, who)
-    compared = _predicts_as_recorded(pipeline, version.version, model, partitions, data, PredictionLog(objects))
+    compared = _predicts_as_recorded(
+        pipeline, version.version, model, partitions, data, PredictionLog(objects, task_of(pipeline.spec))
+    )
     return (f"its {len(version.model.files)} files have the SHA-256 of the ledger and load", scored, compared)
 
 
@@ -84,10 +85,11 @@ def _scores_newest(
         raise NotFit(f"{who} cannot be tried: the data registry has no partition of {pipeline.spec.name}.")
     newest = partitions[max(partitions)]
     rows = _rows(pipeline, newest, data).iloc[:_MAX_ROWS]
-    p = _predicted(model, rows, who, newest.key)
-    if not are_probabilities(p):
-        raise NotFit(f"{who} gives no probabilities for partition {newest.key}: expected numbers from 0 to 1.")
-    return f"it scores {len(rows):,} rows of partition {newest.key}, mean probability {p.mean():.3f}"
+    task, p = task_of(pipeline.spec), _predicted(pipeline, model, rows, who, newest.key)
+    if not task.are_sound(p):
+        raise NotFit(f"{who} gives no {task.given_words} for partition {newest.key}: expected {task.expected_words}.")
+    mean = f"mean {task.mean_words} {task.mean_prediction(p):.3f}"
+    return f"it scores {len(rows):,} rows of partition {newest.key}, {mean}"
 
 
 def _predicts_as_recorded(
@@ -107,20 +109,20 @@ def _predicts_as_recorded(
         if known is None or logged.empty or set(logged["dataset_sha256"]) != {known.sha256}:
             continue
         x, expected = _matched(pipeline, _rows(pipeline, known, data), logged)
-        p = _predicted(model, x, who, key)
+        p = _predicted(pipeline, model, x, who, key)
         worst = float(np.abs(p - expected).max())
         if not worst <= TOLERANCE:
             raise NotFit(
-                f"{who} does not predict what it predicted before: on partition {key} {len(x):,} logged probabilities "
-                f"differ by up to {worst:.2g}, allowed {TOLERANCE:g}. Compare the installed libraries with the "
-                "model's requirements.txt."
+                f"{who} does not predict what it predicted before: on partition {key} {len(x):,} logged "
+                f"{log.task.given_words} differ by up to {worst:.2g}, allowed {TOLERANCE:g}. Compare the installed "
+                "libraries with the model's requirements.txt."
             )
         return f"it predicts what it predicted before: {len(x):,} logged rows of partition {key}, to {worst:.1g}"
     return "it has never scored, so there are no predictions to compare"
 
 
 def _matched(pipeline: Pipeline, rows: pd.DataFrame, logged: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
-    """Up to 2,000 logged rows: their features, and the probabilities that were logged."""
+    """Up to 2,000 logged rows: their features, and the predictions that were logged."""
     columns = list(dict.fromkeys((pipeline.spec.data.time, *pipeline.spec.data.key)))
     at = pd.Series(range(len(rows)), index=pd.MultiIndex.from_frame(rows[columns].astype(str)))
     at = at[~at.index.duplicated(keep=False)]
@@ -129,7 +131,7 @@ def _matched(pipeline: Pipeline, rows: pd.DataFrame, logged: pd.DataFrame) -> tu
     chosen = np.flatnonzero(~np.isnan(found))[:_MAX_ROWS]
     if not len(chosen):
         raise NotFit(f"None of {len(logged):,} logged predictions is about a row of its partition: score it again.")
-    return rows.iloc[found[chosen].astype(int)], logged["p"].to_numpy(dtype=float)[chosen]
+    return rows.iloc[found[chosen].astype(int)], task_of(pipeline.spec).read_logged(logged)[chosen]
 
 
 def _rows(pipeline: Pipeline, partition: PartitionVersion, data: DataRegistry) -> pd.DataFrame:
@@ -138,9 +140,9 @@ def _rows(pipeline: Pipeline, partition: PartitionVersion, data: DataRegistry) -
     return frames.read_features(path, pipeline.spec.data)
 
 
-def _predicted(model: SklearnPipeline, x: pd.DataFrame, who: str, key: str) -> Floats:
+def _predicted(pipeline: Pipeline, model: SklearnPipeline, x: pd.DataFrame, who: str, key: str) -> Floats:
     try:
-        return positive_probability(model, x)
+        return task_of(pipeline.spec).predict(model, x)
     except _CANNOT_SCORE as error:
         raise NotFit(
             f"{who} cannot score partition {key}: {type(error).__name__}: {first_line(error)}. It was trained on "

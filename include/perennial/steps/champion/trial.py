@@ -16,8 +16,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from include.perennial.contracts import Contract, PartitionVersion
+from include.perennial.gate.arrays import Floats, Integers, Labels
 from include.perennial.gate.bootstrap import PairedDifference, paired_difference
-from include.perennial.gate.evidence import Floats, Integers
+from include.perennial.gate.tasks import task_of
 from include.perennial.gate.wording import METRIC_NAMES, listing, numbers, percent, signed
 from include.perennial.monitor.measurement import LabelStatus
 from include.perennial.pipeline_folder import Pipeline
@@ -26,7 +27,7 @@ from include.perennial.steps.champion.change import ChampionStores
 from include.perennial.steps.champion.crowning import rollback
 from include.perennial.steps.measure import said_of, scored_rows
 from include.perennial.steps.readiness import PUBLISHING_KINDS, labels_of
-from include.perennial.steps.score import probabilities
+from include.perennial.steps.score import predictions
 from include.perennial.stores.ledger import CROWNING_KINDS, Champion, Event, EventKind
 from include.perennial.stores.prediction_log import PredictionLog
 
@@ -146,7 +147,7 @@ class _Rows:
     """Matured rows of one partition, shape ``(n,)`` each: labels, what both champions say, and the cluster."""
 
     key: str
-    y: Integers
+    y: Labels
     p: Floats
     p_previous: Floats
     clusters: "pd.Series[int]"
@@ -155,18 +156,19 @@ class _Rows:
 def _rows(
     pipeline: Pipeline, partition: PartitionVersion, duel: _Duel, stores: ChampionStores, now_utc: dt.datetime
 ) -> _Rows | None:
-    said = said_of(PredictionLog(stores.objects), partition, duel.champion)
+    task = task_of(pipeline.spec)
+    said = said_of(PredictionLog(stores.objects, task), partition, duel.champion)
     if said.empty:
         return None
     x, y = scored_rows(pipeline, partition, said, stores.data)
     published = stores.ledger.events(pipeline.spec.name, PUBLISHING_KINDS)
     labels = labels_of(pipeline, partition.key, published)
-    if labels.status(now_utc, complete=bool(np.isin(y, (0.0, 1.0)).all())) is not LabelStatus.MATURED:
+    if labels.status(now_utc, complete=bool(np.isfinite(y).all())) is not LabelStatus.MATURED:
         return None
     who = f"Version {duel.previous.version} of {pipeline.spec.name}"
-    previous = probabilities(stores.cache.load(duel.previous.model), x, who, partition.key)
+    previous = predictions(task, stores.cache.load(duel.previous.model), x, who, partition.key)
     clusters = x.groupby(list(pipeline.spec.gate.compare.cluster), dropna=False, sort=False).ngroup()
-    return _Rows(partition.key, y.astype(np.int64), said["p"].to_numpy(dtype=float), previous, clusters)
+    return _Rows(partition.key, y.astype(task.label_type), task.read_logged(said), previous, clusters)
 
 
 def _difference(pipeline: Pipeline, found: Sequence[_Rows], rule: Rollback) -> PairedDifference:
@@ -180,6 +182,7 @@ def _difference(pipeline: Pipeline, found: Sequence[_Rows], rule: Rollback) -> P
         resamples=compare.resamples,
         confidence=_confidence(pipeline, rule),
         seed=pipeline.spec.seed,
+        task=task_of(pipeline.spec),
     )
 
 

@@ -23,6 +23,11 @@ _AT: dict[str, tuple[Where, str]] = {
         ("gate", "plausibility", "max_roc_auc"),
         "Look for a column that is only known after the label; raise the limit only if the skill is real.",
     ),
+    "class_rows": (("gate", "min_class_rows"), "Lower it, or widen window.holdout so that more of that class judge."),
+    "plausibility.r2": (
+        ("gate", "plausibility", "max_r2"),
+        "Look for a column that is only known after the label; raise the limit only if the skill is real.",
+    ),
     "plausibility.single_feature": (
         ("gate", "plausibility", "max_single_feature_auc"),
         "Drop the feature that the message names if it is only known after the label; else raise the limit.",

@@ -10,6 +10,7 @@ from include.perennial.contracts import CandidateFit, Judgement, TrainingPlan, T
 from include.perennial.errors import PerennialError
 from include.perennial.gate import judgement as gate
 from include.perennial.gate.evidence import Comparison
+from include.perennial.gate.tasks import task_of
 from include.perennial.models import estimators, frames
 from include.perennial.models.frames import Labelled
 from include.perennial.pipeline_folder import Pipeline
@@ -49,16 +50,16 @@ def rows_of(pipeline: Pipeline, sample: Sample) -> Rows:
     Raises:
         DataError: there are too few partitions, or a label is missing or wrong.
     """
-    data, n_holdout = pipeline.spec.data, pipeline.spec.window.holdout
+    data, n_holdout, task = pipeline.spec.data, pipeline.spec.window.holdout, task_of(pipeline.spec)
     train, holdout = sample.paths[:-n_holdout], sample.paths[-n_holdout:]
     window = Window(train=tuple(sample.refs[:-n_holdout]), holdout=tuple(sample.refs[-n_holdout:]))
     request = TrainingRequest(pipeline=pipeline.spec.name, as_of=sample.refs[-1].key, trigger=Trigger.MANUAL)
     return Rows(
         plan=plan_of(request, pipeline, window, UNKNOWN_COMMIT, CodeVersion(UNKNOWN_COMMIT, dirty=True)),
-        train=frames.read(train[:-1], data),
-        selection=frames.read(train[-1:], data),
-        everything=frames.read(train, data),
-        holdout=frames.read(holdout, data),
+        train=frames.read(train[:-1], data, task),
+        selection=frames.read(train[-1:], data, task),
+        everything=frames.read(train, data, task),
+        holdout=frames.read(holdout, data, task),
     )
 
 
@@ -71,7 +72,7 @@ def fit_features(pipeline: Pipeline, rows: Rows) -> tuple[int, int]:
     name = next(iter(pipeline.spec.candidates))
     transformer = estimators.build(pipeline, name, {}, seed=pipeline.spec.seed).named_steps[estimators.FEATURES_STEP]
     with estimators.told("The feature transformer refuses the sample", "fit() and transform()"):
-        transformer.fit(rows.train.x, rows.train.y)
+        transformer.fit(rows.train.x, task_of(pipeline.spec).targets(rows.train.y))
         matrix = transformer.transform(rows.holdout.x)
     return int(matrix.shape[0]), int(matrix.shape[1])
 
@@ -98,7 +99,8 @@ def judge(pipeline: Pipeline, rows: Rows, fits: list[CandidateFit], folder: Path
     winner = best(fits, pipeline.spec.selection_metric)
     with threadpool_limits(limits=1):
         fitted = fit_and_save(rows.plan, pipeline, winner, rows.everything, rows.holdout, folder)
-        candidate = predict_holdout(rows.plan, pipeline, winner, fitted, rows.holdout, rows.everything.rate)
+        baseline = task_of(pipeline.spec).baseline(rows.everything.y)
+        candidate = predict_holdout(rows.plan, pipeline, winner, fitted, rows.holdout, baseline)
         standing = Standing(Comparison.FIRST, np.ones(len(rows.holdout), dtype=bool))
         evidence = gather(pipeline, candidate, standing, fitted.saved.digest)
         judgement = gate.judge(pipeline.spec.gate, evidence, seed=rows.plan.seed)

@@ -8,11 +8,13 @@ import numpy as np
 from include.perennial.contracts import Decision, ModelFile
 from include.perennial.errors import IntegrityError
 from include.perennial.folder_records import differences, folder_records
+from include.perennial.gate.tasks import task_named
 from include.perennial.messages import clipped
 from include.perennial.models import predictions
 from include.perennial.models.metrics import measure_all
-from include.perennial.models.predictions import HoldoutPredictions
+from include.perennial.models.predictions import HoldoutPredictions, champion_scored
 from include.perennial.provenance import environment_digest, installed_packages
+from include.perennial.spec import TaskKind
 from include.perennial.steps.reproduce.outcome import Compared
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.stores.tracking.registry import Registry
@@ -89,7 +91,7 @@ def compare(
         _texts("model.skops sha256", model.model_digest, rebuilt["model_digest"]),
         _texts("holdout predictions digest", decision.prediction_digest, rebuilt["prediction_digest"]),
     ]
-    if kept is None or len(kept.p) != len(again.p):
+    if kept is None or kept.p.shape != again.p.shape:
         return compared
     worst = float(np.abs(kept.p - again.p).max())
     compared.append(
@@ -102,8 +104,10 @@ def compare(
         )
     )
     # The judgement is about the rows that the champion of that time could be held against.
-    rows = ~np.isnan(kept.p_champion) if kept.p_champion is not None else np.ones(len(kept.p), dtype=bool)
-    metrics = measure_all(again.y[rows], again.p[rows], again.facts.training_rate)
+    rows = champion_scored(kept.p_champion) if kept.p_champion is not None else np.ones(len(kept.p), dtype=bool)
+    # A recorded commit from before there were other tasks says nothing of its own.
+    task = task_named(rebuilt.get("task", TaskKind.BINARY), rebuilt.get("classes", ()))
+    metrics = measure_all(again.y[rows], again.p[rows], again.facts.training_rate, task)
     return compared + [
         Compared(
             name=metric,

@@ -45,6 +45,7 @@ class ModelPackage:
     ``digest``     SHA-256 of ``model.skops``
     ``libraries``  modules that the estimator needs beside scikit-learn
     ``example``    a few input rows
+    ``n_outputs``  classes that a row gets a probability for; 1 for a regression
     """
 
     pipeline: str
@@ -55,6 +56,7 @@ class ModelPackage:
     trusted_types: tuple[str, ...]
     libraries: tuple[str, ...]
     example: pd.DataFrame
+    n_outputs: int = 2
 
 
 def write(package: ModelPackage, target: Path, *, model_id: str, run_id: str, created_ms: int) -> None:
@@ -64,7 +66,7 @@ def write(package: ModelPackage, target: Path, *, model_id: str, run_id: str, cr
     _write_environment(package.libraries, target)
     created = dt.datetime.fromtimestamp(created_ms / 1000, dt.timezone.utc).replace(tzinfo=None)
     model = Model(run_id=run_id, model_id=model_id, model_uuid=model_id, utc_time_created=created)
-    model.signature = _signature(package.example)
+    model.signature = _signature(package)
     model.saved_input_example_info = {
         "artifact_path": _EXAMPLE,
         "serving_input_path": _SERVING_EXAMPLE,
@@ -78,7 +80,7 @@ def write(package: ModelPackage, target: Path, *, model_id: str, run_id: str, cr
         code=_CODE,
         python_env=_PYTHON,
         model_path=MODEL_FILE,
-        predict_fn="predict_proba",
+        predict_fn="predict" if package.n_outputs == 1 else "predict_proba",
     )
     model.add_flavor(
         "sklearn",
@@ -92,12 +94,13 @@ def write(package: ModelPackage, target: Path, *, model_id: str, run_id: str, cr
     model.save(str(target / "MLmodel"))
 
 
-def _signature(example: pd.DataFrame) -> ModelSignature:
+def _signature(package: ModelPackage) -> ModelSignature:
     """Written by hand: inferring it runs the model, and warns of integer columns that hold no null here."""
     inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(_TYPES[dtype.kind], str(name), required=False) for name, dtype in example.dtypes.items()
+        ColSpec(_TYPES[dtype.kind], str(name), required=False) for name, dtype in package.example.dtypes.items()
     ]
-    return ModelSignature(Schema(inputs), Schema([TensorSpec(np.dtype(np.float64), (-1, 2))]))
+    shape = (-1,) if package.n_outputs == 1 else (-1, package.n_outputs)
+    return ModelSignature(Schema(inputs), Schema([TensorSpec(np.dtype(np.float64), shape)]))
 
 
 def _write_example(example: pd.DataFrame, target: Path) -> None:

@@ -1,0 +1,1 @@
+"""Rented bikes per hour; see README.md, the data card."""

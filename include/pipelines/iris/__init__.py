@@ -1,0 +1,1 @@
+"""Three species of iris; see README.md, the data card."""
