@@ -1,6 +1,6 @@
 """Score each new partition with the champion of its time.
 
-**What it does.** `score` predicts every row of the partition and appends the probabilities to the prediction log, one
+**What it does.** `score` predicts every row of the partition and appends the predictions to the prediction log, one
 Parquet file per partition and model version. Where the spec says `score.shadow: true`, the challenger scores beside
 the champion; nobody acts on what it says.
 
