@@ -16,7 +16,7 @@ from mlflow.tracking._tracking_service import utils
 
 from include.perennial.contracts import CandidateFit, Decision, Promotion, TrainingPlan, TrainingRequest, Trigger
 from include.perennial.models.model_cache import ModelCache
-from include.perennial.pipeline_folder import Pipeline, load_pipeline
+from include.perennial.pipeline_folder import Pipeline, discover, load_pipeline
 from include.perennial.settings import PROJECT_ROOT, Settings
 from include.perennial.steps.judge import judge, rejudge
 from include.perennial.steps.plan import plan_training
@@ -138,7 +138,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 def make_code(folder: Path, **changes: Any) -> None:
     """A Git checkout of this project's ``include`` with the pipeline ``toy``, committed."""
-    ignored = shutil.ignore_patterns("__pycache__", "flight_delays")
+    ignored = shutil.ignore_patterns("__pycache__", *discover(PROJECT_ROOT / "include" / "pipelines"))
     shutil.copytree(PROJECT_ROOT / "include", folder / "include", ignore=ignored)
     toy = make_toy(folder / "made", **changes).folder
     shutil.move(toy, folder / "include" / "pipelines" / "toy")
