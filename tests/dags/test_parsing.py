@@ -11,6 +11,7 @@ import pytest
 
 from embedded.config import PROJECT, environment, open_stack
 
+EXAMPLES = ("bike_demand", "flight_delays", "iris")
 STEPS = ("ingest", "train", "score", "monitor", "champion")
 HEAVY = ("mlflow", "great_expectations", "evidently", "sklearn", "dvc", "pandas", "numpy", "pyarrow", "matplotlib")
 
@@ -141,7 +142,7 @@ def test_a_broken_folder_is_an_import_error_of_its_own_and_the_others_stay(tmp_p
 
     parsed = parse(tmp_path, dags, pipelines)
 
-    assert sorted(parsed.dags) == sorted(f"flight_delays.{step}" for step in STEPS)
+    assert sorted(parsed.dags) == sorted(f"{name}.{step}" for name in EXAMPLES for step in STEPS)
     [(file, message)] = parsed.errors.items()
     assert file.endswith("broken.py")
     assert "pipeline.yaml:" in message
