@@ -4,7 +4,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /
 RUN useradd --create-home --uid 50000 airflow && mkdir -p /opt/perennial /registry && chown airflow /opt/perennial /registry
 WORKDIR /opt/perennial
 COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+# bike_demand reads one file of ISLP; what its code would ask for is left out.
+RUN pip install --no-cache-dir -r requirements.txt && pip install --no-cache-dir --no-deps ISLP==0.6.0
 COPY --chown=airflow . .
 ENV AIRFLOW_HOME=/opt/perennial \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/perennial/dags \

@@ -103,6 +103,8 @@ $(VENV)/.uv:
 $(VENV)/.run: $(VENV)/.uv requirements.txt
 	@echo "installing requirements.txt (about 250 packages; minutes on a cold cache)"
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.txt
+	@# The data of bike_demand, one file of this package; its code, which would ask for PyTorch, is never imported.
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps ISLP==0.6.0
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt

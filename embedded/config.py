@@ -158,7 +158,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
             "scheduler_health_check_threshold": "15",
         },
         "workers": {"min_heartbeat_interval": "1"},
-        "dag_processor": {"refresh_interval": "5", "min_file_process_interval": "15"},
+        "dag_processor": {"refresh_interval": "5", "min_file_process_interval": "30"},
         "api": {
             "host": LOOPBACK,
             "port": str(stack.ports.airflow),

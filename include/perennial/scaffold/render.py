@@ -41,7 +41,7 @@ def _environment() -> jinja2.Environment:
         "yaml": words.yaml_text,
         "yamllist": words.yaml_list,
         "py": words.python,
-        "pylong": functools.partial(words.python, prefix=len("CATEGORIES = ")),
+        "pylong": functools.partial(words.python, prefix=len("CATEGORIES: tuple[str, ...] = ")),
         "comment": words.comment,
         "md": words.md,
     }

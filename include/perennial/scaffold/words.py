@@ -72,9 +72,9 @@ def python_call(function: str, arguments: Mapping[str, Any], indent: int) -> Wri
 
 def _python_text(value: str) -> Written:
     written = repr(value)
-    if written.startswith("'") and '"' not in value:
-        # No double quote is inside, and a single one needs no escape between double ones.
-        written = '"' + written[1:-1] + '"'
+    if written.startswith("'") and value.count('"') <= value.count("'"):
+        # As formatters have it: double quotes, unless they need more escapes than single ones.
+        written = '"' + written[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
     return Written(written)
 
 

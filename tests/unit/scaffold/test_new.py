@@ -1,6 +1,8 @@
 """A table of any shape becomes a folder that ``check`` finds ready, and nothing of the data becomes code."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +12,7 @@ from include.perennial import cli
 from include.perennial.errors import BadInput
 from include.perennial.pipeline_folder import discover, load_pipeline
 from include.perennial.scaffold import run
+from include.perennial.settings import PROJECT_ROOT
 from include.perennial.sources import EnvironmentConnections
 from include.perennial.spec import ColumnType, FilesSource
 from include.perennial.steps.check import CheckReport, check
@@ -179,3 +182,12 @@ def test_the_command_says_what_it_guessed_and_what_comes_next(
     said = capsys.readouterr().out
     assert "Partitions are weeks, chosen from the data: 12 of them" in said
     assert said.endswith("next: ./perennial check fresh\n")
+
+
+@pytest.mark.parametrize("shape", ["plain", "hostile names and values", "many categories"])
+def test_what_is_made_is_formatted_as_the_project_is(shape: str, tmp_path: Path) -> None:
+    made(tmp_path, write(SHAPES[shape](), tmp_path))
+
+    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--config", str(PROJECT_ROOT / "pyproject.toml")]
+    done = subprocess.run([*ruff, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -26,6 +26,8 @@ def test_hostile_text_is_one_literal_of_python_and_of_yaml(value: str, tmp_path:
 
 @given(ANY_TEXT)
 @example("\u2028'''\r\n\x00")
+@example("\\'\"")
+@example("\\\"'")
 def test_any_text_is_one_literal_of_python(value: str) -> None:
     assert ast.literal_eval(words.python(value)) == value
     assert "\n" not in words.python(value)
