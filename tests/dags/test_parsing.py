@@ -23,6 +23,7 @@ bag = DagBag(sys.argv[1])
 dags = {
     dag.dag_id: {
         "tasks": dag.task_ids,
+        "after": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
         "owner": sorted({task.owner for task in dag.tasks}),
         "retries": sorted({task.retries for task in dag.tasks}),
         "doc": bool(dag.doc_md),
@@ -110,6 +111,20 @@ def test_a_scored_partition_is_monitored(shipped: Parsed) -> None:
 
     assert monitor["reads"] == "flight_delays_predictions"
     assert sorted(monitor["tasks"]) == ["alert", "decide", "measure", "ready", "report", "retrain"]
+
+
+def test_where_the_spec_asks_a_new_champion_is_on_trial_before_the_policy_decides(tmp_path: Path) -> None:
+    pipelines = tmp_path / "pipelines"
+    shutil.copytree(PROJECT / "include" / "pipelines", pipelines)
+    with (pipelines / "flight_delays" / "pipeline.yaml").open("a") as spec:
+        spec.write("\nmonitor:\n  rollback: {}\n")
+
+    parsed = parse(tmp_path, PROJECT / "dags", pipelines)
+
+    assert parsed.errors == {}
+    monitor = parsed.dags["flight_delays.monitor"]
+    assert (monitor["after"]["trial"], monitor["after"]["decide"]) == (["measure", "ready"], ["measure", "trial"])
+    assert "flight_delays_champion" in monitor["writes"]
 
 
 def test_nobody_is_told_of_a_missed_schedule_unless_the_spec_names_a_channel(shipped: Parsed, tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from embedded import processes
 from embedded.airflow_api import TERMINAL_STATES, Airflow
@@ -48,6 +49,35 @@ class Live:
     @property
     def models(self) -> Registry:
         return Registry.open(self.settings)
+
+    def add_light_pipeline(self, name: str, steps: Sequence[str], **sections: Any) -> None:
+        """The example under another name: one light candidate, a short window, a gate that passes. Its DAGs run.
+
+        Without the replay of its source the weekly schedule finds no data in the present, and 2013 has the newest week.
+        """
+        pipelines, dags = Path(os.environ["PERENNIAL_PIPELINES"]), Path(os.environ["PERENNIAL_DAGS"])
+        shutil.copytree(pipelines / "flight_delays", pipelines / name)
+        spec = yaml.safe_load((pipelines / name / "pipeline.yaml").read_text())
+        spec["gate"]["compare"]["margin"] = 1.0
+        del spec["gate"]["slices"]
+        light = {
+            "name": name,
+            "source": {"kind": "python", "options": {"replay": False}},
+            "schedule": spec["schedule"] | {"start": "2013-01-07"},
+            "window": {"kind": "sliding", "partitions": 2, "holdout": 1},
+            "candidates": {"logistic_regression": spec["candidates"]["logistic_regression"]},
+            "gate": spec["gate"] | {"floors": {"roc_auc": 0.5}, "first_floors": {"roc_auc": 0.5}},
+        }
+        (pipelines / name / "pipeline.yaml").write_text(yaml.safe_dump(spec | light | sections, sort_keys=False))
+        (dags / f"{name}.py").write_text((dags / "flight_delays.py").read_text().replace("flight_delays", name))
+        for step in steps:
+            self.airflow.wait_for_dag(f"{name}.{step}", timeout_s=120)
+            self.airflow.unpause(f"{name}.{step}")
+        # The scheduled training would wait for a week of the present, and the others for it.
+        train = f"{name}.train"
+        self._until(lambda: bool(self.airflow.runs(train)), f"the scheduled run of {train}")
+        for run in self.airflow.runs(train):
+            self.airflow.call("PATCH", f"/dags/{train}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
 
     def decisions(self, pipeline: str) -> dict[str, Decision]:
         """The judged decisions of a pipeline by as-of week."""

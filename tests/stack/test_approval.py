@@ -1,7 +1,6 @@
 """A person between gate and promotion, under the real scheduler, answered through the API as Airflow's page does."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,30 +35,8 @@ def _change(**sections: Any) -> None:
 
 @pytest.fixture(scope="module")
 def asked(live: Live) -> Live:
-    """A pipeline of its own: one light candidate, a short window, a gate that passes, a person who is asked."""
-    folder = _spec().parent
-    shutil.copytree(folder.parent / "flight_delays", folder)
-    spec = yaml.safe_load(_spec().read_text())
-    spec["gate"]["compare"]["margin"] = 1.0
-    del spec["gate"]["slices"]
-    _change(
-        name=ASKED,
-        # Without the replay the weekly schedule finds no data in the present, and 2013 has the newest week.
-        source={"kind": "python", "options": {"replay": False}},
-        schedule=spec["schedule"] | {"start": "2013-01-07"},
-        window={"kind": "sliding", "partitions": 2, "holdout": 1},
-        candidates={"logistic_regression": spec["candidates"]["logistic_regression"]},
-        gate=spec["gate"] | {"floors": {"roc_auc": 0.5}, "first_floors": {"roc_auc": 0.5}},
-        approval="required",
-    )
-    dags = Path(os.environ["PERENNIAL_DAGS"])
-    (dags / f"{ASKED}.py").write_text((dags / "flight_delays.py").read_text().replace("flight_delays", ASKED))
-    for step in ("ingest", "train"):
-        live.airflow.wait_for_dag(f"{ASKED}.{step}", timeout_s=120)
-        live.airflow.unpause(f"{ASKED}.{step}")
-    _until(lambda: bool(live.airflow.runs(TRAIN)))
-    for run in live.airflow.runs(TRAIN):  # the weekly schedule would wait for a week of the present
-        live.airflow.call("PATCH", f"/dags/{TRAIN}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+    """A pipeline of its own, with a person who is asked."""
+    live.add_light_pipeline(ASKED, ("ingest", "train"), approval="required")
     live.ingest(ASKED, WEEKS[0], WEEKS[-1])
     return live
 

@@ -222,7 +222,8 @@ def test_a_killed_roll_back_is_completed_by_one_retry(loop: Loop, closed: Loop, 
 
     for n in range(KILLS):
         victim = copied(closed, tmp_path / str(n))
-        code, _ = killed.run(victim, 1 + n * (lines - 1) // (KILLS - 1))
+        # Not at the very last lines: a run may take a few less than another.
+        code, _ = killed.run(victim, 1 + n * (lines - 1) // KILLS)
         assert code == -9
         assert victim.ledger.champion("toy").version in {"3", "2"}
 
