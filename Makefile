@@ -52,8 +52,8 @@ new: $(VENV)/.run ## a pipeline folder from a file: NAME=churn FROM=data.csv TAR
 		--key "$${KEY:?KEY=… is missing}" --period "$$PERIOD" --leave-out "$$LEAVE_OUT" --keep "$$KEEP"
 
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
-	$(BIN)/python -m pytest -n 2 -m "not heavy and not stack" --cov --cov-report=term --cov-fail-under=90
-	$(BIN)/python -m pytest -m "stack and not heavy"
+	@# The third worker has the scheduler's tests, which mostly wait.
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not heavy" --cov --cov-report=term --cov-fail-under=90
 
 # Someone who names a pipeline means it, and not this project's code.
 ifeq ($(origin PIPELINE),command line)

@@ -1,5 +1,6 @@
 """A real stack for one session: Airflow's four processes and an MLflow server, on free loopback ports."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -116,24 +117,48 @@ class Live:
             time.sleep(0.3)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has them all: they share the stack, in the order in which they are written."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The stack with the example and a second pipeline with the same contents under another name."""
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pipelines and DAGs of the stack: the project's, and the example once more under another name."""
     base = tmp_path_factory.mktemp("stack")
-    pipelines, dags = base / "pipelines", base / "dags"
-    shutil.copytree(PROJECT / "include" / "pipelines", pipelines)
-    shutil.copytree(PROJECT / "dags", dags)
-    _copy_pipeline(pipelines, dags)
-    before = dict(os.environ)
-    os.environ |= {"PERENNIAL_PIPELINES": str(pipelines), "PERENNIAL_DAGS": str(dags)}
-    stack = open_stack(base / "home")
+    shutil.copytree(PROJECT / "include" / "pipelines", base / "pipelines")
+    shutil.copytree(PROJECT / "dags", base / "dags")
+    _copy_pipeline(base / "pipelines", base / "dags")
+    return base
+
+
+@pytest.fixture(scope="session")
+def live(code: Path) -> Iterator[Live]:
+    """The running stack."""
+    stack = open_stack(code / "home")
     try:
-        processes.start(stack)
+        with _pointing_at(code):
+            processes.start(stack)
         yield Live(stack, Airflow(stack))
     finally:
         processes.stop(stack)
-        os.environ.clear()
-        os.environ.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_the_stacks_code(code: Path) -> Iterator[None]:
+    """What starts beside the stack finds its pipelines; tests that the same worker runs afterwards do not."""
+    with _pointing_at(code):
+        yield
+
+
+@contextlib.contextmanager
+def _pointing_at(code: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_PIPELINES", str(code / "pipelines"))
+        patch.setenv("PERENNIAL_DAGS", str(code / "dags"))
+        yield
 
 
 def _copy_pipeline(pipelines: Path, dags: Path) -> None:
