@@ -6,6 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
+ISLP := ISLP==0.6.0
 # The newest interpreter the pins support; PYTHON=… chooses another.
 PYTHON ?= $(shell for v in 3.12 3.13 3.11; do for p in python$$v "$$(pyenv prefix $$v 2>/dev/null)/bin/python"; do \
 	$$p -c '' >/dev/null 2>&1 && { command -v $$p; exit; }; done; done; command -v python3)
@@ -15,7 +16,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help new run test unit up down status serve replay env check reference lock bench soak heavy clean
+.PHONY: help new run test unit up down status serve replay env check reference docs sbom lock bench soak heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -65,6 +66,9 @@ check: $(VENV)/.dev ## ruff, mypy and import-linter only: seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yaml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema -q --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	PYTHONPATH=.:plugins:dags $(BIN)/lint-imports --no-cache
 endif
 
@@ -85,9 +89,24 @@ soak: $(VENV)/.dev ## 200 training runs under the scheduler: hangs and memory
 reference: $(VENV)/.run ## make docs/reference/pipeline-yaml.md anew from the spec
 	@$(BIN)/python -m include.perennial.spec_reference > docs/reference/pipeline-yaml.md
 
-lock: $(VENV)/.uv ## make requirements.txt and requirements-dev.txt anew from the .in files
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links requirements-dev.in -o requirements-dev.txt
+BUILD ?= build
+docs: $(VENV)/.dev ## the documentation as a static site in build/docs; a warning is an error, nothing is fetched
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d $(BUILD)/doctrees docs $(BUILD)/docs
+	@echo "$(BUILD)/docs/index.html"
+
+VALIDATE ?= --validate
+sbom: $(VENV)/.dev ## the list of the image's Python packages as CycloneDX JSON in build/sbom.json
+	@mkdir -p $(BUILD)
+	@{ cat requirements.txt; echo $(ISLP); } | $(BIN)/python -W ignore -m cyclonedx_py requirements \
+		--pyproject pyproject.toml --output-reproducible $(VALIDATE) -o $(BUILD)/sbom.json -
+	@echo "$(BUILD)/sbom.json"
+
+# What is pinned stays as it is, unless it no longer fits or UPGRADE is given.
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url \
+	--no-emit-find-links $(if $(UPGRADE),--upgrade)
+lock: $(VENV)/.uv ## make requirements.txt and requirements-dev.txt anew from the .in files; UPGRADE=yes: the newest
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 clean: ## remove all state of `make run` and `make up` (asks them to stop first)
 	@[ -x $(BIN)/python ] && $(BIN)/python -m embedded down || true
@@ -104,7 +123,7 @@ $(VENV)/.run: $(VENV)/.uv requirements.txt
 	@echo "installing requirements.txt (about 250 packages; minutes on a cold cache)"
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.txt
 	@# The data of bike_demand, one file of this package; its code, which would ask for PyTorch, is never imported.
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps ISLP==0.6.0
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps $(ISLP)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt

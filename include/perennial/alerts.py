@@ -33,6 +33,16 @@ class Alert:
     title: str
     text: str
 
+    @property
+    def runbook(self) -> str:
+        """Path in this project of the page that says what to do."""
+        return f"docs/runbooks/{self.kind.replace('_', '-')}.md"
+
+    @property
+    def message(self) -> str:
+        """The text, and where to read what to do."""
+        return f"{self.text}\nWhat to do: {self.runbook}"
+
 
 def alert_of_evaluation(decision: TriggerDecision) -> Alert | None:
     """Drift or bad performance that asked for a retrain, or that needs a person because none may come."""

@@ -90,7 +90,7 @@ def _channels(alert: Alert, alerts: Alerts) -> list[BaseNotifier]:
     if alerts.email:
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-        body = f"<p>{html.escape(alert.text)}</p>"
+        body = f"<p>{html.escape(alert.message)}</p>".replace("\n", "<br>")
         channels.append(
             SmtpNotifier(
                 to=list(alerts.email.to), subject=alert.title, html_content=body, smtp_conn_id=alerts.email.connection
@@ -103,7 +103,7 @@ def _channels(alert: Alert, alerts: Alerts) -> list[BaseNotifier]:
             HttpNotifier(
                 http_conn_id=alerts.webhook.connection,
                 endpoint=alerts.webhook.endpoint,
-                json={"text": f"{alert.title}\n{alert.text}"},
+                json={"text": f"{alert.title}\n{alert.message}"},
             )
         )
     return channels

@@ -3,9 +3,16 @@
 import pytest
 from pydantic import ValidationError
 
-from include.perennial.alerts import NEEDS_A_PERSON, alert_of_decision, alert_of_evaluation, alert_of_refused_data
+from include.perennial.alerts import (
+    NEEDS_A_PERSON,
+    Alert,
+    alert_of_decision,
+    alert_of_evaluation,
+    alert_of_refused_data,
+)
 from include.perennial.contracts import Trigger, Verdict
 from include.perennial.monitor.decision import Outcome, Suppression, TriggerDecision
+from include.perennial.settings import PROJECT_ROOT
 from include.perennial.spec_alerts import AlertKind, Alerts, Email, Webhook
 from tests.promotions import decide as judged
 
@@ -73,6 +80,14 @@ def test_a_title_is_one_line_and_texts_are_bounded() -> None:
 
     assert alert.title.splitlines() == [alert.title]
     assert len(alert.text) <= 1500
+
+
+@pytest.mark.parametrize("kind", list(AlertKind))
+def test_every_kind_of_alert_names_a_runbook_that_exists(kind: AlertKind) -> None:
+    alert = Alert(kind, "a title", "a text")
+
+    assert (PROJECT_ROOT / alert.runbook).read_text().startswith("# Alert: ")
+    assert alert.message == f"a text\nWhat to do: {alert.runbook}"
 
 
 def test_without_a_channel_nobody_is_told() -> None:

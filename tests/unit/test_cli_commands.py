@@ -13,6 +13,11 @@ from include.perennial.settings import PROJECT_ROOT
 from tests.closed_loop import Loop, build, copied
 from tests.documents import commands_of
 
+COMMANDS = {
+    page.stem: [line for line in commands_of(page) if line.startswith("./perennial ")]
+    for page in (PROJECT_ROOT / "docs" / "operations.md", *sorted((PROJECT_ROOT / "docs" / "runbooks").glob("*.md")))
+}
+
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Loop:
@@ -206,11 +211,9 @@ def test_reproduce_prints_what_was_compared(loop: Loop, capsys: pytest.CaptureFi
     assert said.endswith("Version 1 of toy was rebuilt, identical: file, predictions and metrics.\n")
 
 
-def test_every_command_of_the_documentation_runs_in_its_order(loop: Loop) -> None:
-    lines = [line for line in commands_of(PROJECT_ROOT / "docs" / "operations.md") if line.startswith("./perennial ")]
-    assert len(lines) > 10
-
-    for line in lines:
+@pytest.mark.parametrize("page", [page for page, lines in COMMANDS.items() if lines])
+def test_every_command_of_a_page_runs_in_its_order(page: str, loop: Loop) -> None:
+    for line in dict.fromkeys(COMMANDS[page]):
         here = line.replace("flight_delays 9", "toy 3").replace("flight_delays", "toy")
         assert cli.main(shlex.split(here)[1:]) == 0, line
 

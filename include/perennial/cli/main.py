@@ -21,7 +21,7 @@ With --json each command prints one JSON object on stdout, errors too, and nothi
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage."""
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     # Each repeat of a request would be told before the error that sums them up.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="perennial",
         description=_DESCRIPTION,
