@@ -4,13 +4,18 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from embedded.config import PROJECT
+from include.perennial.contracts import Verdict
+from include.perennial.monitor.decision import Suppression
+from include.perennial.monitor.measurement import SignalKind
 from include.perennial.pipeline_folder import load_pipeline
+from include.perennial.stores.ledger import EventKind
 from tests.documents import commands_of
 
 PAGES = [
@@ -67,3 +72,22 @@ def test_the_environment_of_the_stack_can_be_evaluated_by_a_shell(tmp_path: Path
     done = subprocess.run(["bash", "-c", script], cwd=PROJECT, env=env, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == str(tmp_path / "airflow")
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        pytest.param("concepts/gate.md", Verdict, id="verdicts"),
+        pytest.param("concepts/ledger.md", EventKind, id="events"),
+        pytest.param("concepts/drift.md", SignalKind, id="signals"),
+        pytest.param("monitoring.md", Suppression, id="reasons"),
+    ],
+)
+def test_a_page_names_every_one_of_its_kind(page: str, names: Iterable[str]) -> None:
+    text = (PROJECT / "docs" / page).read_text(encoding="utf-8")
+
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_python_stands_only_on_the_page_whose_test_runs_it() -> None:
+    assert [page.name for page in PAGES if "```python" in page.read_text(encoding="utf-8")] == ["migration.md"]
