@@ -10,7 +10,6 @@ registered and promoted exactly once, and `verify` finds nothing at the end.
 
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -21,16 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import requests
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.fault_kinds import FAULTS, Fault
 from embedded import processes
 from embedded.airflow_api import TERMINAL_STATES, Airflow, ApiError
 from embedded.config import PROJECT, environment
 from embedded.light_pipeline import write_light_pipeline
-from embedded.production.stack import WORKERS, Production
+from embedded.production.stack import Production
 from embedded.production.start import environment_of, kept_up, production
 from include.perennial.settings import Settings
 from include.perennial.steps.verify.run import verify
@@ -40,21 +39,10 @@ from include.perennial.stores.tracking.registry import Registry
 NAME = "faults"
 WEEKS = [f"2013-{day}" for day in ("01-07", "01-14", "01-21", "01-28", "02-04", "02-11", "02-18", "02-25", "03-04")]
 FIRST_TRAINED = 3
-OUTAGE_S = 30
 TIMEOUT_S = 900
 # What must exist once for every trained week.
 ONCE = (EventKind.PARTITION_PUBLISHED, EventKind.JUDGED, EventKind.REGISTERED, EventKind.PROMOTED)
 _OF_A_RUN = frozenset({EventKind.REGISTERED, EventKind.PROMOTED})
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is done to the stack while a task of ``<pipeline>.<dag>`` called ``task`` runs."""
-
-    name: str
-    dag: str
-    task: str
-    inject: Callable[[Production], None]
 
 
 @dataclass
@@ -68,54 +56,6 @@ class Seen:
     retried: list[str]
     restarted: list[str] = field(default_factory=list)
     ended: str = "?"
-
-
-def kill_worker(stack: Production) -> None:
-    """A machine is lost: every process of one worker at once, and its disk but the code."""
-    worker = _busiest(stack)
-    leader = psutil.Process(processes.running(stack)[worker])
-    for process in [leader, *leader.children(recursive=True)]:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    shutil.rmtree(stack.machine(worker) / "work")
-
-
-def _busiest(stack: Production) -> str:
-    """The worker with most processes below it: it runs a task."""
-    return max(WORKERS, key=lambda name: len(psutil.Process(processes.running(stack)[name]).children(recursive=True)))
-
-
-def killer(name: str) -> Callable[[Production], None]:
-    """Kills one server and its children at once; `kept_up` starts it again."""
-
-    def inject(stack: Production) -> None:
-        os.killpg(processes.running(stack)[name], signal.SIGKILL)
-
-    return inject
-
-
-def restart_postgres(stack: Production) -> None:
-    """PostgreSQL closes every connection and ends, as for an upgrade."""
-    os.killpg(processes.running(stack)["postgres"], signal.SIGINT)
-
-
-def s3_unavailable(stack: Production) -> None:
-    """Every request to S3 gets 503 for half a minute; open connections are cut."""
-    stack.outage.touch()
-    time.sleep(OUTAGE_S)
-    stack.outage.unlink()
-
-
-FAULTS = (
-    Fault("none", "train", "fit", lambda stack: None),
-    Fault("a worker killed -9, its disk lost", "train", "fit", kill_worker),
-    Fault("Redis killed -9", "train", "fit", killer("redis")),
-    Fault("PostgreSQL restarted", "train", "fit", restart_postgres),
-    Fault(f"S3 answers 503 for {OUTAGE_S} s", "ingest", "snapshot", s3_unavailable),
-    Fault("MLflow killed -9", "train", "fit", killer("mlflow")),
-)
 
 
 class Campaign:

@@ -15,7 +15,8 @@ import yaml
 
 from embedded import secrets
 from embedded.config import PROJECT, environment
-from embedded.production.stack import CONTROL, WORKERS, create
+from embedded.production.create import create
+from embedded.production.stack import CONTROL, WORKERS
 from include.perennial.serving.options import ServeOptions
 from include.perennial.settings import Settings
 

@@ -5,6 +5,7 @@ Celery executor and two workers, each with a home, code and work folder of its o
 a network of its own. They share PostgreSQL, Redis, S3, MLflow, the data registry's URL and Airflow's API.
 
 ``stack``      addresses, secrets, commands and the environment of each process: what differs from a laptop
+``create``     folders, ports and secrets of a new one
 ``start``      servers first, then databases, then Airflow; what is missing on this machine
 ``databases``  PostgreSQL's cluster, users and databases
 ``machine``    runs a worker with its own network and files

@@ -1,14 +1,11 @@
 """Addresses, secrets, commands and environments of the production stack; everything else is the laptop's."""
 
-import base64
-import json
 import os
-import secrets
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.config import LOOPBACK, PROJECT, USER, Ports, Stack, free_ports, write_private
+from embedded.config import LOOPBACK, PROJECT, Ports, Stack
 from embedded.git_server import REPOSITORY
 from embedded.git_server import USER as GIT_USER
 from embedded.production import machine
@@ -21,7 +18,7 @@ BUCKET = "perennial"
 DATABASES = ("airflow", "mlflow", "ledger")
 S3_KEY_ID = "perennial"
 MLFLOW_USER = "perennial"
-_SECRETS = ("postgres", *DATABASES, "redis", "s3", "mlflow_admin", "registry")
+SECRETS = ("postgres", *DATABASES, "redis", "s3", "mlflow_admin", "registry")
 
 
 @dataclass(frozen=True)
@@ -199,58 +196,3 @@ class Production(Stack):
             "MLFLOW_S3_ENDPOINT_URL": f"http://{LOOPBACK}:{self.ports.s3}",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
-
-
-def create(home: Path) -> Production:
-    """A new stack below ``home`` with fresh ports and secrets; isolated if this process may.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    # PostgreSQL runs as another user than root and must reach its folder below this one.
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o711)
-    stack = Production(
-        home=home,
-        ports=ProductionPorts(*free_ports(len(fields(ProductionPorts)))),
-        password=secrets.token_urlsafe(12),
-        jwt_secret=secrets.token_urlsafe(64),
-        fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
-        flask_secret=secrets.token_urlsafe(32),
-        passwords={name: secrets.token_urlsafe(24) for name in _SECRETS},
-        isolated=machine.is_possible(),
-    )
-    for name in (CONTROL, *WORKERS):
-        for folder in ("work", "airflow", "net"):
-            (stack.machine(name) / folder).mkdir(parents=True, exist_ok=True)
-    for folder in ("redis", "registry", f"s3/{BUCKET}"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
-    write_private(stack.airflow_home / "passwords.json", json.dumps({USER: stack.password}))
-    write_private(home / "redis.conf", _redis_config(stack))
-    write_private(home / "mlflow-auth.ini", _mlflow_config(stack))
-    return stack
-
-
-def _redis_config(stack: Production) -> str:
-    return "\n".join(
-        [
-            f"bind {LOOPBACK}",
-            f"port {stack.ports.redis}",
-            f"requirepass {stack.passwords['redis']}",
-            f"dir {stack.home / 'redis'}",
-            # What is queued survives a restart.
-            "appendonly yes",
-            'save ""',
-        ]
-    )
-
-
-def _mlflow_config(stack: Production) -> str:
-    return "\n".join(
-        [
-            "[mlflow]",
-            "default_permission = NO_PERMISSIONS",
-            f"database_uri = {stack.database_url('mlflow')}",
-            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth",
-        ]
-    )

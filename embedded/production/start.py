@@ -22,7 +22,8 @@ from embedded import processes
 from embedded.config import LOOPBACK, PROJECT, environment
 from embedded.processes import StackError
 from embedded.production import databases
-from embedded.production.stack import WORKERS, Production, create
+from embedded.production.create import create
+from embedded.production.stack import WORKERS, Production
 
 _READY_S = 120
 _COPIED = ("include", "plugins", "dags")
@@ -139,7 +140,10 @@ def tasks_done(stack: Production, worker: str) -> int:
 def _copy_code(stack: Production, target: Path) -> None:
     """The code as deployed: the checkout's commit if there is one, with the files and pipelines as they are now."""
     if (PROJECT / ".git").exists():
-        subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(target)], check=True)
+        clone = ["git", "clone", "--quiet", str(PROJECT), str(target)]
+        done = subprocess.run(clone, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"the code could not be copied for a worker: {done.stderr.strip()[-500:]}")
     env = environment(stack)
     sources = {folder: PROJECT / folder for folder in _COPIED} | {
         "include/pipelines": Path(env["PERENNIAL_PIPELINES"]),
