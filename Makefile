@@ -16,7 +16,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help new run test unit up down status serve replay env check reference docs sbom lock bench soak heavy clean
+.PHONY: help new run test unit up down status serve replay env check reference docs sbom lock bench soak production faults secrets heavy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,12 @@ status: $(VENV)/.run ## which processes of the stack run, and where
 
 env: $(VENV)/.run ## print the stack's environment for the shell: eval "$$(make -s env)"
 	@$(BIN)/python -m embedded env
+
+production: $(VENV)/.dev ## the whole loop on PostgreSQL, Redis, S3, MLflow with passwords and two Celery workers, with tables
+	@$(BIN)/python -m embedded.production
+
+secrets: $(VENV)/.run ## .env and ./secrets for docker-compose.yaml: a new secret for every empty line
+	@$(BIN)/python -m embedded.secrets
 
 serve: $(VENV)/.run ## the model server: predictions of the champion over HTTP, on loopback (docs/serving.md)
 	@./perennial serve
@@ -82,6 +88,9 @@ heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the
 
 bench: $(VENV)/.dev ## a weekly cycle under the scheduler against one cold script, side by side
 	$(BIN)/python -m benchmarks.weekly_cycle
+
+faults: $(VENV)/.dev ## break the stack of `make production` in mid-run, six ways: a table of what came of it
+	$(BIN)/python -m benchmarks.faults
 
 soak: $(VENV)/.dev ## 200 training runs under the scheduler: hangs and memory
 	$(BIN)/python -m benchmarks.soak

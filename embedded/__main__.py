@@ -69,11 +69,11 @@ def down(stack: Stack) -> int:
 def status(stack: Stack) -> int:
     """List the processes; 0 if all run."""
     alive = processes.running(stack)
-    for name in processes.commands(stack):
+    for name in stack.commands():
         print(f"{name:<14} {'running, process ' + str(alive[name]) if name in alive else 'not running'}")
     if alive:
         print(f"Airflow  {stack.airflow_url}\nMLflow   {stack.mlflow_url}")
-    return 0 if len(alive) == len(processes.commands(stack)) else 3
+    return 0 if len(alive) == len(stack.commands()) else 3
 
 
 def env(stack: Stack) -> int:

@@ -65,6 +65,37 @@ class Stack:
     def airflow_home(self) -> Path:
         return self.home / "airflow"
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether Airflow's database has its schema."""
+        return self.airflow_db.exists()
+
+    def commands(self) -> dict[str, list[str]]:
+        """Every process of the stack by name, in the order in which they are started."""
+        python, port = sys.executable, self.ports.mlflow
+        return {
+            "mlflow": [
+                python, "-m", "mlflow", "server",
+                "--host", LOOPBACK, "--port", str(port), "--workers", "1",
+                "--backend-store-uri", f"sqlite:///{self.home / 'mlflow.db'}",
+                "--artifacts-destination", str(self.home / "mlflow-artifacts"),
+                "--allowed-hosts", f"{LOOPBACK}:{port},localhost:{port}",
+            ],
+        } | self.airflow_commands()  # fmt: skip
+
+    def airflow_commands(self) -> dict[str, list[str]]:
+        """Airflow's own processes."""
+        airflow = str(Path(sys.executable).parent / "airflow")
+        return {name: [airflow, name] for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
+
+    def variables(self, process: str) -> dict[str, str]:
+        """What the environment of one process has of its own; ``""`` means a program that is none of them."""
+        return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} if process == "mlflow" else {}
+
+    def folder(self, process: str) -> Path:
+        """Working folder of a process."""
+        return PROJECT
+
 
 def default_home() -> Path:
     """``PERENNIAL_HOME`` if set, else ``.state`` in the checkout."""
@@ -84,7 +115,7 @@ def open_stack(home: Path) -> Stack:
         return Stack(home=home, ports=Ports(**saved.pop("ports")), **saved)
     stack = Stack(
         home=home,
-        ports=Ports(*_free_ports(4)),
+        ports=Ports(*free_ports(4)),
         password=secrets.token_urlsafe(12),
         jwt_secret=secrets.token_urlsafe(64),
         fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
@@ -92,9 +123,9 @@ def open_stack(home: Path) -> Stack:
     )
     fields = asdict(stack)
     del fields["home"]
-    _write_private(record, json.dumps(fields, indent=2))
+    write_private(record, json.dumps(fields, indent=2))
     stack.airflow_home.mkdir(exist_ok=True)
-    _write_private(stack.airflow_home / "passwords.json", json.dumps({USER: stack.password}))
+    write_private(stack.airflow_home / "passwords.json", json.dumps({USER: stack.password}))
     return stack
 
 
@@ -104,18 +135,18 @@ def with_free_ports(stack: Stack) -> Stack:
     if not taken:
         return stack
     saved = json.loads((stack.home / "stack.json").read_text())
-    saved["ports"] = asdict(Ports(*_free_ports(4)))
-    _write_private(stack.home / "stack.json", json.dumps(saved, indent=2))
+    saved["ports"] = asdict(Ports(*free_ports(4)))
+    write_private(stack.home / "stack.json", json.dumps(saved, indent=2))
     return open_stack(stack.home)
 
 
-def environment(stack: Stack) -> dict[str, str]:
-    """The environment of every process of the stack; nothing of another installation leaks in."""
+def environment(stack: Stack, process: str = "") -> dict[str, str]:
+    """The environment of a process of the stack; nothing of another installation leaks in."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_PREFIXES)}
     bin_folder = str(Path(sys.executable).parent)
     env["PATH"] = os.pathsep.join([bin_folder, env.get("PATH", os.defpath)])
     env["PYTHONPATH"] = str(PROJECT)
-    return env | _engine(stack) | _airflow(stack) | _quiet()
+    return env | _engine(stack) | _airflow(stack) | _quiet() | stack.variables(process)
 
 
 def _engine(stack: Stack) -> dict[str, str]:
@@ -195,13 +226,13 @@ def _quiet() -> dict[str, str]:
     }
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
 
 
-def _free_ports(n: int) -> list[int]:
+def free_ports(n: int) -> list[int]:
     sockets = [socket.socket() for _ in range(n)]
     try:
         for one in sockets:

@@ -35,13 +35,6 @@ class Phase:
     max_active_runs: int
 
 
-PHASES = (
-    Phase(f"{PIPELINE}.ingest", FIRST_WEEK, LAST_WEEK, max_active_runs=4),
-    # One at a time and in order, so that each candidate meets the champion of its day.
-    Phase(f"{PIPELINE}.train", FIRST_TRAINED_WEEK, LAST_WEEK, max_active_runs=1),
-)
-
-
 JOB = Weeks(FIRST_WEEK, LAST_WEEK, FIRST_TRAINED_WEEK, FIRST_WATCHED_WEEK, LAST_WATCHED_WEEK)
 
 
@@ -51,7 +44,7 @@ def state(stack: Stack) -> Outcome:
 
 
 def close_loop(stack: Stack, tell: Tell) -> Outcome:
-    """Ingest, train, judge, promote and watch over the job's weeks; what exists is found, not done again.
+    """Start Airflow and MLflow, do the job's weeks, stop what was started; what exists is found, not done again.
 
     Raises:
         LoopError: a run failed or did not end.
@@ -61,15 +54,29 @@ def close_loop(stack: Stack, tell: Tell) -> Outcome:
     stack = with_free_ports(stack)
     with running_stack(stack, tell):
         tell(f"ready after {time.monotonic() - started:.0f} s, Airflow at {stack.airflow_url}")
-        airflow = Airflow(stack)
-        for phase in PHASES:
-            _backfill(airflow, stack, phase, tell)
-        _watch(airflow, stack, tell)
-        steps = step_times(airflow, [f"{PIPELINE}.{step}" for step in ("ingest", "train", "score", "monitor")])
-        outcome = Reader(stack, PIPELINE).outcome(JOB, check_alias=True)
+        outcome, steps = do_weeks(stack, JOB, tell)
         tell("stopping Airflow and MLflow")
     Timings(wall_s=time.monotonic() - started, steps=steps).save(stack)
     return outcome
+
+
+def do_weeks(stack: Stack, weeks: Weeks, tell: Tell) -> tuple[Outcome, dict[str, dict[str, float]]]:
+    """Ingest, train, judge, promote and watch over ``weeks`` on a running stack; also the seconds of each step.
+
+    Raises:
+        LoopError: a run failed or did not end.
+    """
+    airflow = Airflow(stack)
+    phases = (
+        Phase(f"{PIPELINE}.ingest", weeks.first, weeks.last, max_active_runs=4),
+        # One at a time and in order, so that each candidate meets the champion of its day.
+        Phase(f"{PIPELINE}.train", weeks.first_trained, weeks.last, max_active_runs=1),
+    )
+    for phase in phases:
+        _backfill(airflow, stack, phase, tell)
+    _watch(airflow, stack, weeks, tell)
+    steps = step_times(airflow, [f"{PIPELINE}.{step}" for step in ("ingest", "train", "score", "monitor")])
+    return Reader(stack, PIPELINE).outcome(weeks, check_alias=True), steps
 
 
 def _backfill(airflow: Airflow, stack: Stack, phase: Phase, tell: Tell) -> None:
@@ -85,13 +92,13 @@ def _backfill(airflow: Airflow, stack: Stack, phase: Phase, tell: Tell) -> None:
     _until(lambda: _tell_ended(airflow, stack, phase, done, tell), phase.dag_id)
 
 
-def _watch(airflow: Airflow, stack: Stack, tell: Tell) -> None:
+def _watch(airflow: Airflow, stack: Stack, weeks: Weeks, tell: Tell) -> None:
     """Let the weeks after the last training come in one by one: score and monitor follow each, as in operation."""
     for step in ("score", "monitor"):
         airflow.wait_for_dag(f"{PIPELINE}.{step}")
         airflow.unpause(f"{PIPELINE}.{step}")
     reader = Reader(stack, PIPELINE)
-    keys = reader.keys(FIRST_WATCHED_WEEK, LAST_WATCHED_WEEK)
+    keys = reader.keys(weeks.first_watched, weeks.last_watched)
     tell(f"the schedule rests; {keys[0]} to {keys[-1]} come in, are scored and monitored one by one")
     for key in keys:
         if not reader.watched(key, key):

@@ -10,16 +10,14 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from types import FrameType
 
-from embedded.config import LOOPBACK, PROJECT, Stack, environment
+from embedded.config import Stack, environment
 
 log = logging.getLogger(__name__)
 
@@ -31,25 +29,6 @@ class StackError(RuntimeError):
     """The stack did not come up; the message names the process and its log."""
 
 
-def commands(stack: Stack) -> dict[str, list[str]]:
-    """Every process of the stack by name."""
-    python = sys.executable
-    airflow = str(Path(python).parent / "airflow")
-    return {
-        "mlflow": [
-            python, "-m", "mlflow", "server",
-            "--host", LOOPBACK, "--port", str(stack.ports.mlflow), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{stack.home / 'mlflow.db'}",
-            "--artifacts-destination", str(stack.home / "mlflow-artifacts"),
-            "--allowed-hosts", f"{LOOPBACK}:{stack.ports.mlflow},localhost:{stack.ports.mlflow}",
-        ],
-        "api-server": [airflow, "api-server"],
-        "scheduler": [airflow, "scheduler"],
-        "dag-processor": [airflow, "dag-processor"],
-        "triggerer": [airflow, "triggerer"],
-    }  # fmt: skip
-
-
 def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
     """Start what is not running and wait until all of it is healthy.
 
@@ -57,13 +36,12 @@ def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
         StackError: a process ended or did not become healthy in time; everything is stopped again.
     """
     stack.logs.mkdir(parents=True, exist_ok=True)
-    env = environment(stack)
     alive = running(stack)
     try:
-        if not stack.airflow_db.exists():
+        if not stack.is_prepared:
             tell("preparing Airflow's database")
-            _migrate(stack, env)
-        missing = [name for name in commands(stack) if name not in alive]
+            _migrate(stack)
+        missing = [name for name in stack.commands() if name not in alive]
         tell("starting " + ", ".join(missing) if missing else "already running")
         for name in missing:
             start_one(stack, name)
@@ -76,33 +54,41 @@ def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
 def start_one(stack: Stack, name: str) -> None:
     """Start one process of the stack without waiting for its health."""
     stack.logs.mkdir(parents=True, exist_ok=True)
-    pid = _spawn(stack, name, commands(stack)[name], _process_env(name, environment(stack)))
+    pid = _spawn(stack, name, stack.commands()[name], environment(stack, name))
     _save(stack, running(stack) | {name: pid})
 
 
-def _process_env(name: str, env: dict[str, str]) -> dict[str, str]:
-    if name != "mlflow":
-        return env
-    return env | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
-
-def _migrate(stack: Stack, env: dict[str, str]) -> None:
-    target = stack.logs / "migrate.log"
-    with target.open("wb") as file:
-        done = subprocess.run(["airflow", "db", "migrate"], env=env, cwd=PROJECT, stdout=file, stderr=file, check=False)
-    if done.returncode:
+def _migrate(stack: Stack) -> None:
+    try:
+        migrate(stack)
+    except StackError:
         stack.airflow_db.unlink(missing_ok=True)
-        raise StackError(f"`airflow db migrate` failed with status {done.returncode}: see {target}")
+        raise
     # Readers and a writer at once: without it, four processes on one SQLite file lock each other out.
     with closing(sqlite3.connect(stack.airflow_db)) as database:
         database.execute("PRAGMA journal_mode=WAL")
 
 
+def migrate(stack: Stack) -> None:
+    """Give Airflow's database its schema.
+
+    Raises:
+        StackError: Airflow refused; the message names its log.
+    """
+    target = stack.logs / "migrate.log"
+    with target.open("wb") as file:
+        command, env = ["airflow", "db", "migrate"], environment(stack, "scheduler")
+        done = subprocess.run(command, env=env, cwd=stack.folder("scheduler"), stdout=file, stderr=file, check=False)
+    if done.returncode:
+        raise StackError(f"`airflow db migrate` failed with status {done.returncode}: see {target}")
+
+
 def _spawn(stack: Stack, name: str, command: list[str], env: dict[str, str]) -> int:
     with (stack.logs / f"{name}.log").open("ab") as file:
         process = subprocess.Popen(
-            command, env=env, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
-        )
+            command, env=env, cwd=stack.folder(name), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            start_new_session=True,
+        )  # fmt: skip
     return process.pid
 
 
@@ -114,7 +100,7 @@ def wait_until_healthy(stack: Stack, timeout_s: float = START_TIMEOUT_S) -> None
     """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        dead = [name for name in commands(stack) if name not in running(stack)]
+        dead = [name for name in stack.commands() if name not in running(stack)]
         if dead:
             raise StackError(f"{dead[0]} ended while starting: see {stack.logs / (dead[0] + '.log')}")
         if _mlflow_is_healthy(stack) and _airflow_is_healthy(stack):

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from embedded import processes
 from embedded.airflow_api import TERMINAL_STATES, Airflow
 from embedded.config import PROJECT, Stack, environment, open_stack
+from embedded.light_pipeline import write_light_pipeline
 from include.perennial.contracts import Decision
 from include.perennial.settings import Settings
 from include.perennial.stores.datasets import DataRegistry
@@ -57,20 +57,7 @@ class Live:
         Without the replay of its source the weekly schedule finds no data in the present, and 2013 has the newest week.
         """
         pipelines, dags = Path(os.environ["PERENNIAL_PIPELINES"]), Path(os.environ["PERENNIAL_DAGS"])
-        shutil.copytree(pipelines / "flight_delays", pipelines / name)
-        spec = yaml.safe_load((pipelines / name / "pipeline.yaml").read_text())
-        spec["gate"]["compare"]["margin"] = 1.0
-        del spec["gate"]["slices"]
-        light = {
-            "name": name,
-            "source": {"kind": "python", "options": {"replay": False}},
-            "schedule": spec["schedule"] | {"start": "2013-01-07"},
-            "window": {"kind": "sliding", "partitions": 2, "holdout": 1},
-            "candidates": {"logistic_regression": spec["candidates"]["logistic_regression"]},
-            "gate": spec["gate"] | {"floors": {"roc_auc": 0.5}, "first_floors": {"roc_auc": 0.5}},
-        }
-        (pipelines / name / "pipeline.yaml").write_text(yaml.safe_dump(spec | light | sections, sort_keys=False))
-        (dags / f"{name}.py").write_text((dags / "flight_delays.py").read_text().replace("flight_delays", name))
+        write_light_pipeline(pipelines, dags, name, **sections)
         for step in steps:
             self.airflow.wait_for_dag(f"{name}.{step}", timeout_s=120)
             self.airflow.unpause(f"{name}.{step}")

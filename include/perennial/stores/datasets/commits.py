@@ -194,7 +194,7 @@ def _refuse_password(url: str) -> None:
     if "://" in url and urlsplit(url).password:
         raise BadInput(
             f"PERENNIAL_DATA_REGISTRY carries a password for {urlsplit(url).hostname}: it would show in the list of "
-            "processes. Use an SSH key, or leave the password out and set GIT_ASKPASS."
+            "processes. Leave it out and set PERENNIAL_DATA_REGISTRY_PASSWORD, or use an SSH key."
         )
 
 

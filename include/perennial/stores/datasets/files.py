@@ -185,7 +185,7 @@ class PartitionFiles:
         except (OSError, DvcException, BotoCoreError, ClientError) as error:
             raise Unavailable(
                 f"The DVC remote {self.remote} cannot be used: {type(error).__name__}: "
-                f"{' '.join(str(error).split())[:300]}. Check PERENNIAL_DVCREMOTE, its credentials and the disk; "
+                f"{' '.join(str(error).split())[:300]}. Check PERENNIAL_DVC_REMOTE, its credentials and the disk; "
                 "then retry."
             ) from error
 

@@ -1,6 +1,6 @@
 """Runs Git with nothing of the user's configuration, so that an empty HOME will do.
 
-Credentials come from SSH or GIT_ASKPASS; Git never asks for any.
+Credentials come from SSH, PERENNIAL_DATA_REGISTRY_PASSWORD or GIT_ASKPASS; Git never asks for any.
 """
 
 import os
@@ -24,6 +24,9 @@ _FIXED = {
     "GIT_COMMITTER_EMAIL": "perennial@localhost",
     "LC_ALL": "C",
 }
+# Asked by Git when a server wants a password; read in the shell that Git starts, so that it is in no argument.
+_PASSWORD = "PERENNIAL_DATA_REGISTRY_PASSWORD"  # noqa: S105 - the variable's name
+_HELPER = f'!f() {{ test "$1" != get || printf "password=%s\\n" "${_PASSWORD}"; }}; f'
 Done = subprocess.CompletedProcess[bytes]
 
 
@@ -54,6 +57,9 @@ def git_environment(address: str) -> dict[str, str]:
     """Environment of every Git command. The URL goes this way since arguments are public on the machine."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_PASSED_ON)}
     config = {"remote.registry.url": address, "gc.auto": "0", "core.filesRefLockTimeout": "1000"}
+    if os.environ.get(_PASSWORD):
+        # Only for this address, wherever a server may redirect to.
+        config[f"credential.{address}.helper"] = _HELPER
     for i, (key, value) in enumerate(config.items()):
         kept |= {f"GIT_CONFIG_KEY_{i}": key, f"GIT_CONFIG_VALUE_{i}": value}
     kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15")

@@ -1,0 +1,167 @@
+"""The production stack: two Celery workers that share servers and no folder, and servers that ask for passwords."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import boto3
+import psycopg2
+import pytest
+import redis
+import requests
+from botocore.exceptions import ClientError
+
+from embedded import processes
+from embedded.airflow_api import Airflow
+from embedded.config import LOOPBACK, PROJECT, environment
+from embedded.git_server import REPOSITORY
+from embedded.light_pipeline import write_light_pipeline
+from embedded.production import databases
+from embedded.production.stack import BUCKET, DATABASES, WORKERS, Production
+from embedded.production.start import environment_of, missing, production, tasks_done
+from include.perennial.settings import Settings
+from include.perennial.stores.ledger import EventKind, Ledger
+from include.perennial.stores.tracking.registry import Registry
+
+NAME = "light"
+WEEKS = ("2013-01-07", "2013-01-14", "2013-01-21")
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}"),
+    # The first test starts a stack beside the one that the other tests use.
+    pytest.mark.timeout(900),
+]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """The stack with one light pipeline."""
+    base = tmp_path_factory.mktemp("production")
+    (base / "dags").mkdir()
+    shutil.copytree(PROJECT / "dags" / "perennial_dags", base / "dags" / "perennial_dags")
+    shutil.copytree(PROJECT / "include" / "pipelines" / "flight_delays", base / "pipelines" / "flight_delays")
+    shutil.copy(PROJECT / "dags" / "flight_delays.py", base / "dags")
+    write_light_pipeline(base / "pipelines", base / "dags", NAME)
+    (base / "dags" / "flight_delays.py").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_PIPELINES", str(base / "pipelines"))
+        patch.setenv("PERENNIAL_DAGS", str(base / "dags"))
+        with production(print) as stack, environment_of(stack):
+            yield stack
+
+
+@pytest.fixture(scope="module")
+def champion(stack: Production) -> str:
+    """Version of the champion that three weeks of data and one training run have made."""
+    airflow = Airflow(stack)
+    for step in ("ingest", "train"):
+        airflow.wait_for_dag(f"{NAME}.{step}", timeout_s=120)
+        airflow.unpause(f"{NAME}.{step}")
+    runs = [(f"{NAME}.ingest", airflow.trigger(f"{NAME}.ingest", {"partition": week})) for week in WEEKS]
+    for run in runs:
+        assert airflow.wait(*run)["state"] == "success"
+    # A backfill, since the scheduled run waits for a week of the present.
+    airflow.backfill(f"{NAME}.train", WEEKS[-1], WEEKS[-1], max_active_runs=1)
+    [trained] = [run for run in airflow.runs(f"{NAME}.train") if run["run_type"] == "backfill"]
+    assert airflow.wait(f"{NAME}.train", trained["dag_run_id"])["state"] == "success"
+    crowned = ledger(stack).champion(NAME)
+    assert crowned is not None
+    return crowned.version
+
+
+def settings(stack: Production) -> Settings:
+    return Settings.from_env(environment(stack))
+
+
+def ledger(stack: Production) -> Ledger:
+    return Ledger.open(settings(stack).ledger_url)
+
+
+def test_two_workers_that_share_no_folder_crown_a_champion(stack: Production, champion: str) -> None:
+    assert settings(stack).ledger_url.startswith("postgresql")
+    assert len(ledger(stack).events(NAME, [EventKind.PARTITION_PUBLISHED])) == len(WEEKS)
+    assert ledger(stack).verify(NAME) == []
+    assert Registry.open(settings(stack)).get_alias(NAME, "champion") == champion
+    assert all(tasks_done(stack, worker) for worker in WORKERS)
+
+
+def test_nothing_that_tasks_pass_on_names_a_local_path(stack: Production, champion: str) -> None:
+    with closing(databases.connect(stack, "airflow")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT task_id, key, value::text FROM xcom")
+        passed = cursor.fetchall()
+
+    assert {task for task, _, _ in passed} >= {"snapshot", "validate", "version", "plan", "fit", "judge", "promote"}
+    local = (str(stack.home), str(PROJECT), "/tmp/", "file:")
+    assert [row[:2] for row in passed if any(path in row[2] for path in local)] == []
+
+
+def test_each_worker_has_its_own_network_and_sees_no_other_folder(stack: Production) -> None:
+    if not stack.isolated:
+        pytest.skip("this system does not let a test make networks")
+    pids = [processes.running(stack)[worker] for worker in WORKERS]
+
+    assert len({os.readlink(f"/proc/{pid}/ns/net") for pid in ("self", *pids)}) == 3
+    for worker, pid in zip(WORKERS, pids, strict=True):
+        assert listed(pid, stack.home) == ["machines"]
+        assert listed(pid, stack.home / "machines") == [worker]
+        assert listed(pid, PROJECT / "include") == []
+
+
+def listed(pid: int, folder: Path) -> list[str]:
+    """What a process sees in ``folder``."""
+    command = ["nsenter", "--target", str(pid), "--mount", "ls", str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_the_log_of_a_task_outlives_its_worker(stack: Production, champion: str) -> None:
+    airflow = Airflow(stack)
+    [run] = [run for run in airflow.runs(f"{NAME}.train") if run["run_type"] == "backfill"]
+
+    assert "s3://" in airflow.log(f"{NAME}.train", run["dag_run_id"], "promote")
+
+
+def test_no_server_answers_without_its_password(stack: Production, champion: str) -> None:
+    ports = stack.ports
+    for user in ("postgres", *DATABASES):
+        with pytest.raises(psycopg2.OperationalError, match="password"):
+            psycopg2.connect(host=LOOPBACK, port=ports.postgres, user=user, dbname=user, password="postgres")
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(port=ports.redis).ping()
+    stranger = {"aws_access_key_id": "perennial", "aws_secret_access_key": "perennial"}
+    s3 = boto3.client("s3", endpoint_url=f"http://{LOOPBACK}:{ports.s3}", region_name="us-east-1", **stranger)
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        s3.list_objects_v2(Bucket=BUCKET)
+    assert requests.get(f"http://{LOOPBACK}:{ports.registry}/{REPOSITORY}/info/refs", timeout=10).status_code == 401
+    assert requests.get(f"{stack.airflow_url}/api/v2/dags", timeout=10).status_code == 401
+    search = f"{stack.mlflow_url}/api/2.0/mlflow/registered-models/search"
+    assert requests.get(search, timeout=10).status_code == 401
+    login = (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"])
+    found = requests.get(search, auth=login, timeout=10).json()
+    assert [model["name"] for model in found["registered_models"]] == [NAME]
+
+
+def test_the_users_of_a_database_cannot_read_another(stack: Production) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+        psycopg2.connect(
+            host=LOOPBACK,
+            port=stack.ports.postgres,
+            user="mlflow",
+            dbname="ledger",
+            password=stack.passwords["mlflow"],
+        )
+
+
+def test_mlflow_answers_only_under_its_own_name(stack: Production) -> None:
+    search = f"{stack.mlflow_url}/api/2.0/mlflow/registered-models/search"
+
+    assert requests.get(search, headers={"Host": "10.evil.example"}, timeout=10).status_code == 403
+
+
+def test_no_secret_stands_in_the_list_of_processes(stack: Production) -> None:
+    secrets = [*stack.passwords.values(), stack.password, stack.jwt_secret, stack.fernet_key, stack.flask_secret]
+
+    listed = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
+
+    assert [secret for secret in secrets if secret in listed] == []
