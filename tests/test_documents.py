@@ -25,11 +25,11 @@ PAGES = [
 ]
 _LINK = re.compile(r"\]\((?!http)([^)#]+)")
 # Run for real elsewhere: `make run` and `make test` by CI, `up` and `down` by test_commands, the backfill by test_loop,
-# ./perennial by test_cli_commands, the tutorial's by test_tutorial; test_runbooks parses all of them. Containers by
-# nobody: test_deployment reads them.
+# ./perennial by test_cli_commands, deploy/ by test_backup_production, the tutorial's by test_tutorial; test_runbooks
+# parses all of them. Containers by nobody: test_deployment reads them.
 RUN_ELSEWHERE = (
     "docker compose up -d --build",
-    *("make ", "airflow backfill create", "airflow dags unpause", "eval ", "./perennial "),
+    *("make ", "airflow backfill create", "airflow dags unpause", "eval ", "./perennial ", "deploy/"),
     ".venv/bin/python docs/tutorial_data.py",
 )
 

@@ -4,6 +4,8 @@
 ``reading``   status, history, explain
 ``records``   verify, reproduce
 ``champion``  rollback, freeze, unfreeze
+``ledger``    ledger upgrade
+``backup``    backup, restore
 ``retention`` retain
 ``check``     dry-run a pipeline folder
 ``new``       a pipeline folder from a file of data

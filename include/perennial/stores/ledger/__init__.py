@@ -5,7 +5,9 @@
 ``reigns``    the champion for a partition, the succession of champions, and the challenger
 ``rows``      reading and adding events inside one transaction
 ``chain``     hashes, and what a broken chain looks like
-``database``  table, append-only triggers, engine and retries, for SQLite and PostgreSQL
+``database``  opening, transactions and retries, for SQLite and PostgreSQL
+``schema``    the table, and whether a ledger has the schema of this code
+``upgrade``   makes and upgrades it with the ``migrations``
 """
 
 from include.perennial.stores.ledger.chain import Anchor

@@ -1,14 +1,18 @@
-"""The ledger's database: one table with append-only triggers, on SQLite or PostgreSQL, and how writers retry."""
+"""The ledger's database, SQLite or PostgreSQL: opening it with the schema it should have, and how writers retry."""
 
 import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
 from include.perennial.errors import BadInput, IntegrityError, Unavailable
+from include.perennial.stores.ledger.schema import CURRENT, Migrations, noted_version
+
+if TYPE_CHECKING:
+    from include.perennial.stores.ledger.upgrade import Upgraded
 
 T = TypeVar("T")
 _CONNECT_ARGS: dict[str, dict[str, Any]] = {
@@ -27,45 +31,6 @@ _CONFLICT_ATTEMPTS = 20
 _FAILED_ATTEMPTS = 4
 _MAX_PAUSE_S = 0.5
 
-METADATA = sa.MetaData()
-EVENTS = sa.Table(
-    "events",
-    METADATA,
-    sa.Column("pipeline", sa.String(64), primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("key", sa.String(256), nullable=False),
-    # Text, so that what was hashed is what is stored, whatever the database's clock types do.
-    sa.Column("at_utc", sa.String(40), nullable=False),
-    sa.Column("actor", sa.String(256), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
-    sa.Column("prev_hash", sa.String(64), nullable=False),
-    sa.Column("hash", sa.String(64), nullable=False),
-    sa.UniqueConstraint("pipeline", "kind", "key", name="events_once"),
-)
-
-_TRIGGERS = {
-    "sqlite": (
-        """CREATE TRIGGER events_no_update BEFORE UPDATE ON events
-           BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
-        """CREATE TRIGGER events_no_delete BEFORE DELETE ON events
-           BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
-        # INSERT OR REPLACE deletes rows without firing the delete trigger.
-        """CREATE TRIGGER events_no_replace BEFORE INSERT ON events
-           WHEN EXISTS (SELECT 1 FROM events WHERE pipeline = NEW.pipeline
-                        AND (seq = NEW.seq OR (kind = NEW.kind AND key = NEW.key)))
-           BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
-    ),
-    "postgresql": (
-        """CREATE OR REPLACE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS
-           $$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$""",
-        """CREATE TRIGGER events_no_change BEFORE UPDATE OR DELETE ON events
-           FOR EACH ROW EXECUTE FUNCTION events_refuse()""",
-        """CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON events
-           FOR EACH STATEMENT EXECUTE FUNCTION events_refuse()""",
-    ),
-}
-
 
 class Database:
     """Runs functions of a connection in transactions of their own.
@@ -78,16 +43,37 @@ class Database:
         self._name = engine.url.render_as_string(hide_password=True)
 
     @classmethod
-    def open(cls, url: str) -> "Database":
+    def open(cls, url: str, migrations: Migrations = CURRENT) -> "Database":
         """The database at SQLAlchemy ``url`` with its schema; many processes may open it at once.
 
+        An empty one gets its schema; an older one on SQLite is upgraded.
+
         Raises:
-            BadInput: not a URL, neither SQLite nor PostgreSQL, or the driver is not installed.
+            BadInput: not a URL, neither SQLite nor PostgreSQL, or the driver is not installed; a schema newer than
+                this code; an older one on PostgreSQL, which a person has to upgrade.
+            IntegrityError: it could not be upgraded, and is as it was.
             Unavailable: it does not answer.
         """
         database = cls(_engine(url))
-        database._retrying(lambda: _create_schema(database._engine))
+        if database.read(noted_version) != migrations.newest:
+            database._upgrade(migrations, asked=False)
         return database
+
+    @classmethod
+    def upgrade(cls, url: str, migrations: Migrations = CURRENT) -> "Upgraded":
+        """Bring the database at ``url`` to the newest schema, wherever it is; what was done.
+
+        Raises:
+            As ``open``.
+        """
+        return cls(_engine(url))._upgrade(migrations, asked=True)
+
+    def _upgrade(self, migrations: Migrations, *, asked: bool) -> "Upgraded":
+        from include.perennial.stores.ledger.upgrade import upgrade
+
+        if self._engine.dialect.name == "sqlite":
+            self._retrying(lambda: _write_ahead(self._engine))
+        return self.write(lambda connection: upgrade(connection, migrations, asked=asked))
 
     def read(self, action: Callable[[sa.Connection], T]) -> T:
         """``action(connection)`` in a transaction that changes nothing.
@@ -140,7 +126,7 @@ def _engine(text: str) -> sa.Engine:
     except sa.exc.ArgumentError:
         raise BadInput("PERENNIAL_LEDGER is not a database URL: expected sqlite:///path or postgresql://…") from None
     dialect, shown = url.get_backend_name(), url.render_as_string(hide_password=True)
-    if dialect not in _TRIGGERS or (dialect == "sqlite" and url.database in (None, "", ":memory:")):
+    if dialect not in _CONNECT_ARGS or (dialect == "sqlite" and url.database in (None, "", ":memory:")):
         raise BadInput(f"The ledger cannot live in {shown}: allowed are sqlite:///path and postgresql://…")
     if dialect == "sqlite":
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
@@ -162,19 +148,7 @@ def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _create_schema(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        if sa.inspect(connection).has_table(EVENTS.name):
-            return
-    if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(access="none") as connection:
-            # Readers never wait for a writer; the file remembers the mode.
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    _transaction(engine, "write", _create_tables)
-
-
-def _create_tables(connection: sa.Connection) -> None:
-    if not sa.inspect(connection).has_table(EVENTS.name):
-        METADATA.create_all(connection)
-        for statement in _TRIGGERS[connection.dialect.name]:
-            connection.exec_driver_sql(statement)
+def _write_ahead(engine: sa.Engine) -> None:
+    """Readers never wait for a writer; the file remembers the mode."""
+    with engine.connect().execution_options(access="none") as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")

@@ -11,7 +11,7 @@ version; given back as ``anchors``, it lets ``verify`` find that as well.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -19,8 +19,12 @@ from include.perennial.contracts import Registration
 from include.perennial.errors import BadInput
 from include.perennial.stores.ledger import rows
 from include.perennial.stores.ledger.chain import Anchor, anchor_problem, event_hash, problems
-from include.perennial.stores.ledger.database import EVENTS, Database
+from include.perennial.stores.ledger.database import Database
 from include.perennial.stores.ledger.events import CROWNING_KINDS, Champion, Crowning, Event, EventKind
+from include.perennial.stores.ledger.schema import EVENTS
+
+if TYPE_CHECKING:
+    from include.perennial.stores.ledger.upgrade import Upgraded
 
 
 class Ledger:
@@ -31,13 +35,25 @@ class Ledger:
 
     @classmethod
     def open(cls, url: str) -> "Ledger":
-        """The ledger at SQLAlchemy ``url``; table and triggers are created if absent.
+        """The ledger at SQLAlchemy ``url``; an empty database gets its schema, an older ledger on SQLite the newest.
 
         Raises:
-            BadInput: ``url`` is neither SQLite nor PostgreSQL.
+            BadInput: ``url`` is neither SQLite nor PostgreSQL; the ledger is newer than this code, or older and on
+                PostgreSQL.
             Unavailable: the database does not answer.
         """
         return cls(Database.open(url))
+
+    @staticmethod
+    def upgrade(url: str) -> "Upgraded":
+        """Bring the ledger at ``url`` to the newest schema: what ``open`` leaves to a person.
+
+        Raises:
+            BadInput: it is newer than this code.
+            IntegrityError: it could not be upgraded, and is as it was.
+            Unavailable: the database does not answer.
+        """
+        return Database.upgrade(url)
 
     def append(self, pipeline: str, kind: EventKind, key: str, payload: dict[str, Any], actor: str) -> Event:
         """Record an event; one that exists under (pipeline, kind, key) is returned as it stands.

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from include.perennial.digests import canonical_json
 from include.perennial.errors import BadInput, IntegrityError
 from include.perennial.stores.ledger.chain import GENESIS, Anchor, event_hash
-from include.perennial.stores.ledger.database import EVENTS
 from include.perennial.stores.ledger.events import (
     CROWNING_KINDS,
     FREEZING_KINDS,
@@ -20,6 +19,7 @@ from include.perennial.stores.ledger.events import (
     EventKind,
     PipelineFrozen,
 )
+from include.perennial.stores.ledger.schema import EVENTS
 
 _LONGEST = {"pipeline": 64, "key": 256, "actor": 256}
 

@@ -23,7 +23,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'state' / 'ledger.db'}"
     postgres = request.getfixturevalue("postgres")
     with sa.create_engine(postgres).begin() as connection:
-        connection.exec_driver_sql("DROP TABLE IF EXISTS events")
+        connection.exec_driver_sql("DROP TABLE IF EXISTS events, ledger_schema")
+        connection.exec_driver_sql("DROP FUNCTION IF EXISTS events_refuse")
     return str(postgres)
 
 
