@@ -23,6 +23,7 @@ from airflow.sdk import DAG, Param
 from include.perennial.spec import PipelineSpec
 from perennial_airflow.notifiers import deadline, on_refused_data
 from perennial_airflow.operators.ingest import SnapshotOperator, ValidateOperator, VersionOperator
+from perennial_airflow.pods import pod_of
 from perennial_dags.common import default_args, partitions_asset, start_date, timetable
 
 PARTITION_PARAM = Param(
@@ -56,6 +57,7 @@ def ingest_dag(spec: PipelineSpec) -> DAG:
             pipeline=spec.name,
             snapshot=snapshot.output,
             on_failure_callback=on_refused_data(spec),
+            executor_config=pod_of("validate"),
         )
         VersionOperator(
             task_id="version", pipeline=spec.name, validated=validated.output, outlets=[partitions_asset(spec)]

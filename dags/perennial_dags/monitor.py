@@ -39,6 +39,7 @@ from perennial_airflow.operators.monitor import (
     RetrainOperator,
 )
 from perennial_airflow.operators.monitor_report import ReportOperator
+from perennial_airflow.pods import pod_of
 from perennial_dags.common import champion_asset, default_args, predictions_asset, start_date
 from perennial_dags.ingest import PARTITION_PARAM
 
@@ -60,7 +61,9 @@ def monitor_dag(spec: PipelineSpec) -> DAG:
         tags=["perennial", spec.name],
     ) as dag:
         ready = PartitionReadySensor(task_id="ready", pipeline=spec.name, poke_interval=30)
-        measured = MeasureOperator(task_id="measure", pipeline=spec.name, ready=ready.output)
+        measured = MeasureOperator(
+            task_id="measure", pipeline=spec.name, ready=ready.output, executor_config=pod_of("measure")
+        )
         decided = DecideOperator(task_id="decide", pipeline=spec.name, measured=measured.output)
         if rule := spec.monitor.rollback:
             trial = TrialOperator(

@@ -26,6 +26,7 @@ from airflow.sdk import DAG, IdentityMapper, Param, PartitionedAssetTimetable
 
 from include.perennial.spec import PipelineSpec
 from perennial_airflow.operators.score import ScoreOperator
+from perennial_airflow.pods import pod_of
 from perennial_dags.common import default_args, partitions_asset, predictions_asset, start_date
 from perennial_dags.ingest import PARTITION_PARAM
 
@@ -53,5 +54,10 @@ def score_dag(spec: PipelineSpec) -> DAG:
         params={"partition": PARTITION_PARAM, "champion_as_of": CHAMPION_AS_OF_PARAM},
         tags=["perennial", spec.name],
     ) as dag:
-        ScoreOperator(task_id="score", pipeline=spec.name, outlets=[predictions_asset(spec)])
+        ScoreOperator(
+            task_id="score",
+            pipeline=spec.name,
+            outlets=[predictions_asset(spec)],
+            executor_config=pod_of("score"),
+        )
     return dag

@@ -38,6 +38,7 @@ from perennial_airflow.operators.train import (
     PromoteOperator,
     RegisterOperator,
 )
+from perennial_airflow.pods import pod_of
 from perennial_dags.common import champion_asset, default_args, partitions_asset, start_date, timetable
 from perennial_dags.ingest import PARTITION_PARAM
 
@@ -66,7 +67,11 @@ def train_dag(spec: PipelineSpec) -> DAG:
             inlets=[partitions_asset(spec)],
         )
         fit = FitCandidateOperator.partial(
-            task_id="fit", pipeline=spec.name, plan=plan.output["plan"], map_index_template="{{ task.candidate }}"
+            task_id="fit",
+            pipeline=spec.name,
+            plan=plan.output["plan"],
+            map_index_template="{{ task.candidate }}",
+            executor_config=pod_of("fit"),
         ).expand(candidate=plan.output)
         # A run whose decision exists already maps over no candidate: its skipped fits must not skip the decision,
         # but a skipped plan must.
@@ -77,6 +82,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
             fits=fit.output,
             trigger_rule="none_failed_min_one_success",
             on_success_callback=on_decision(spec),
+            executor_config=pod_of("judge"),
         )
         registration = RegisterOperator(
             task_id="register", pipeline=spec.name, plan=plan.output["plan"], decision=decision.output

@@ -12,6 +12,7 @@ import pytest
 from embedded.config import PROJECT, environment, open_stack
 
 STEPS = ("ingest", "train", "score", "monitor", "champion")
+PODS = PROJECT / "deploy" / "kubernetes" / "pods"
 HEAVY = ("mlflow", "great_expectations", "evidently", "sklearn", "dvc", "pandas", "numpy", "pyarrow", "matplotlib")
 
 # Parsing happens in a process of its own: what pytest has imported must not hide what a DAG file imports.
@@ -23,6 +24,7 @@ bag = DagBag(sys.argv[1])
 dags = {
     dag.dag_id: {
         "tasks": dag.task_ids,
+        "pods": {task.task_id: task.executor_config for task in dag.tasks if task.executor_config},
         "after": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
         "owner": sorted({task.owner for task in dag.tasks}),
         "retries": sorted({task.retries for task in dag.tasks}),
@@ -54,6 +56,7 @@ class Parsed:
 def parse(base: Path, dags: Path, pipelines: Path) -> Parsed:
     env = environment(open_stack(base / "home")) | {
         "PERENNIAL_PIPELINES": str(pipelines),
+        "PERENNIAL_POD_TEMPLATES": str(PODS),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "PYTHONPATH": f"{PROJECT}:{dags}",  # the DAG processor puts the folder there itself
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite://",
@@ -94,6 +97,14 @@ def test_every_dag_uses_the_shared_default_arguments(shipped: Parsed) -> None:
     for dag_id, dag in shipped.dags.items():
         assert dag["retries"] == [2], dag_id
         assert dag["catchup"] is False, dag_id
+
+
+def test_each_step_with_a_pod_of_its_own_asks_for_it(shipped: Parsed) -> None:
+    own = {path.stem for path in PODS.glob("*.yaml")} - {"default"}
+    asked = [(step, pod) for dag in shipped.dags.values() for step, pod in dag["pods"].items()]
+
+    assert {step for step, _ in asked} == own
+    assert all(pod == {"pod_template_file": str(PODS / f"{step}.yaml")} for step, pod in asked)
 
 
 def test_a_new_partition_is_scored_and_announced_as_predictions(shipped: Parsed) -> None:

@@ -15,6 +15,7 @@ from include.perennial import cli
 from include.perennial.errors import BadInput, IntegrityError, Unavailable
 from include.perennial.settings import PROJECT_ROOT, Settings
 from include.perennial.steps.backup import Manifest, restore, save
+from include.perennial.steps.backup.layout import Layout
 from include.perennial.steps.backup.manifest import NAME
 from include.perennial.steps.reproduce import Outcome, reproduce
 from include.perennial.steps.verify import verify
@@ -210,6 +211,13 @@ def test_what_is_on_other_machines_is_left_to_its_own_tools(
     with pytest.raises(BadInput, match=message):
         save(replace(closed.settings, **change), tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
+
+
+def test_mlflow_behind_a_server_of_this_machine_is_in_the_home(closed: Loop) -> None:
+    settings = closed.settings
+    served = replace(settings, tracking_uri="http://127.0.0.1:5000", ledger_url=f"{settings.ledger_url}?timeout=30")
+
+    assert Layout.of(served) == Layout.of(settings)
 
 
 @pytest.fixture

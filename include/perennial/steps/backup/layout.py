@@ -44,7 +44,7 @@ class Layout:
 def _local(address: str, setting: str, served: Path | None = None) -> Path:
     """The path that ``address`` names; ``served`` is that behind a server on this machine."""
     if address.startswith(_SQLITE):
-        return Path(address.removeprefix(_SQLITE)).resolve()
+        return Path(address.removeprefix(_SQLITE).partition("?")[0]).resolve()
     parts = urlsplit(address)
     if served and parts.hostname in _LOOPBACK:
         return served
