@@ -83,6 +83,10 @@ class Ledger:
         """Sequence and hash of the newest event; keep it elsewhere to notice a truncated ledger."""
         return self._database.read(lambda connection: rows.head(connection, pipeline))
 
+    def heads(self) -> list[Anchor]:
+        """The head of every pipeline with events, by name: one look that tells which have news."""
+        return self._database.read(rows.heads)
+
     def promote(
         self,
         registration: Registration,

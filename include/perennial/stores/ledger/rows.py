@@ -85,6 +85,14 @@ def head(connection: sa.Connection, pipeline: str) -> Anchor:
     return Anchor(pipeline, row.seq, row.hash) if row else Anchor(pipeline, 0, GENESIS)
 
 
+def heads(connection: sa.Connection) -> list[Anchor]:
+    """The heads of all pipelines with events, by name."""
+    newest = sa.select(EVENTS.c.pipeline, sa.func.max(EVENTS.c.seq).label("seq")).group_by(EVENTS.c.pipeline).subquery()
+    is_newest = (EVENTS.c.pipeline == newest.c.pipeline) & (EVENTS.c.seq == newest.c.seq)
+    query = sa.select(EVENTS.c.pipeline, EVENTS.c.seq, EVENTS.c.hash).join(newest, is_newest)
+    return [Anchor(*row) for row in connection.execute(query.order_by(EVENTS.c.pipeline))]
+
+
 def champion(connection: sa.Connection, pipeline: str) -> Champion | None:
     """Who is champion, from the last crowning event."""
     last = _last(connection, pipeline, CROWNING_KINDS)
