@@ -15,6 +15,8 @@ from include.perennial.views.trials import TRIAL_KINDS
 
 # Metric name, then the values of its labels after ``pipeline``.
 Count = tuple[str, ...]
+# There from the start, since what appears at 1 has not increased, and no alert would see it.
+_CROWNINGS = [("perennial_crownings", kind.value, forced) for kind in CROWNING_KINDS for forced in ("false", "true")]
 _WITHOUT_LABELS = frozenset({LabelStatus.WAITING, LabelStatus.NEVER_CAME})
 
 
@@ -36,7 +38,7 @@ class History:
     seq: int = 0
     hash: str = GENESIS
     is_intact: bool = True
-    counts: Counter[Count] = field(default_factory=Counter)
+    counts: Counter[Count] = field(default_factory=lambda: Counter(dict.fromkeys(_CROWNINGS, 0)))
     crowned: Event | None = None
     freezing: Event | None = None
     tried: list[Event] = field(default_factory=list)

@@ -31,7 +31,7 @@ class ChampionOperator(BaseOperator):
         self.pipeline = pipeline
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             change = _change(pipeline, settings, context["params"], runtime.actor(context))
         self.log.info("%s", change.sentence)
@@ -60,7 +60,7 @@ class TrialOperator(BaseOperator):
         from perennial_airflow.notifiers import send
 
         key = self.ready["key"]
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             trial = try_champion(
                 *(pipeline, key, self.rule, ChampionStores.open(settings)),

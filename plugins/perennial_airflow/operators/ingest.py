@@ -28,7 +28,7 @@ class SnapshotOperator(BaseOperator):
         from include.perennial.steps.snapshot import take_snapshot
         from include.perennial.stores.objects import ObjectStore
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             key = runtime.partition_key(context, pipeline.spec.period)
             partition = Partition.of_key(key, pipeline.spec.period)
@@ -54,7 +54,7 @@ class ValidateOperator(BaseOperator):
         from include.perennial.steps.validate import validate
         from include.perennial.stores.objects import ObjectStore
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             validated = validate(pipeline, Snapshot.model_validate(self.snapshot), ObjectStore.open(settings))
         context["ti"].xcom_push("data_docs", validated.docs_key)
@@ -79,7 +79,7 @@ class VersionOperator(BaseOperator):
         from include.perennial.stores.ledger import Ledger
         from include.perennial.stores.objects import ObjectStore
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             validated = Validated.model_validate(self.validated)
             store, ledger = ObjectStore.open(settings), Ledger.open(settings.ledger_url)

@@ -38,7 +38,7 @@ class PartitionReadySensor(BaseSensorOperator):
         from include.perennial.stores.objects import ObjectStore
 
         since = dt.datetime.now(UTC)
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             key = runtime.partition_key(context, pipeline.spec.period)
             ledger = Ledger.open(settings.ledger_url)
@@ -84,7 +84,7 @@ class MeasureOperator(BaseOperator):
         from include.perennial.stores.objects import ObjectStore
         from include.perennial.stores.tracking.runs import Tracking
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             ledger = Ledger.open(settings.ledger_url)
             measured = measure_partition(
@@ -116,7 +116,7 @@ class DecideOperator(BaseOperator):
         from include.perennial.steps.decide import decide_partition, recorded_measurement
         from include.perennial.stores.ledger import Ledger
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             ledger = Ledger.open(settings.ledger_url)
             evaluation = decide_partition(

@@ -34,7 +34,7 @@ class ScoreOperator(BaseOperator):
         from include.perennial.stores.objects import ObjectStore
         from include.perennial.stores.tracking.runs import Tracking
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             scored = score_partition(
                 pipeline,

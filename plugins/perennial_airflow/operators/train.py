@@ -37,7 +37,7 @@ class PlanTrainingSensor(BaseSensorOperator):
         from include.perennial.stores.datasets import DataRegistry
         from include.perennial.stores.ledger import Ledger
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             request = _request(self.pipeline, runtime.partition_key(context, pipeline.spec.period), context)
             planned = plan_training(request, pipeline, DataRegistry.open(settings))
@@ -69,7 +69,7 @@ class FitCandidateOperator(BaseOperator):
         from include.perennial.stores.datasets import DataRegistry
         from include.perennial.stores.tracking.runs import Tracking
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             tracking = Tracking.open(settings)
             plan = TrainingPlan.model_validate(self.plan)
@@ -95,7 +95,7 @@ class JudgeOperator(BaseOperator):
         from include.perennial.decision_report import decision_markdown
         from include.perennial.steps.judge import judge
 
-        with runtime.work():
+        with runtime.work(context):
             stores = _Stores(self.pipeline)
             plan = TrainingPlan.model_validate(self.plan)
             fits = [CandidateFit.model_validate(fit) for fit in self.fits or ()]
@@ -133,7 +133,7 @@ class RegisterOperator(BaseOperator):
         decision = Decision.model_validate(self.decision)
         if request.dry_run:
             raise AirflowSkipException(f"Dry run, nothing registered. {decision.judgement.sentence}")
-        with runtime.work():
+        with runtime.work(context):
             stores = _Stores(self.pipeline)
             registration = register(decision, stores.ledger, stores.models, forced=request.force)
         if registration is None:
@@ -165,7 +165,7 @@ class PromoteOperator(BaseOperator):
         from include.perennial.steps.judge import rejudge
         from include.perennial.steps.promote import promote
 
-        with runtime.work():
+        with runtime.work(context):
             stores = _Stores(self.pipeline)
             request = TrainingPlan.model_validate(self.plan).request
             registration = Registration.model_validate(self.registration)
