@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from include.perennial.exporter.catalogue import FAMILIES
+from include.perennial.exporter.options import ExporterOptions
 from include.perennial.serving.metrics import Metrics
 from include.perennial.serving.recorder import Recorder
 from include.perennial.serving.shadow import Shadow
@@ -114,3 +115,13 @@ def test_every_statsd_name_is_one_of_airflows() -> None:
     wanted = {str(mapping["match"]) for mapping in mappings() if mapping.get("match_type") != "regex"}
 
     assert wanted - known == set()
+
+
+def test_every_metric_and_setting_of_the_exporter_is_documented() -> None:
+    page = (PROJECT_ROOT / "docs" / "observability.md").read_text()
+    rows = re.findall(r"^\| `(perennial_\w+)` \| ([^|]*) \| (.*) \|$", page, re.MULTILINE)
+
+    assert rows == [(family.name, ", ".join(family.labels) or "–", family.text) for family in FAMILIES]
+    assert ExporterOptions() == ExporterOptions("127.0.0.1", 9109, ())
+    assert "| `HOST`, `PORT` | 127.0.0.1, 9109 |" in page
+    assert "| `TOKEN_FILE` | none |" in page

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.perennial.contracts import CandidateFit, Decision, Registration, TrainingPlan, TrainingRequest, Trigger
 from perennial_airflow import runtime
+from perennial_airflow.lineage import Data, Traced, partitions
 from perennial_airflow.links import DecisionLink, MlflowRunLink
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class PlanTrainingSensor(BaseSensorOperator):
         raise AirflowSkipException(planned.sentence)
 
 
-class FitCandidateOperator(BaseOperator):
+class FitCandidateOperator(Traced, BaseOperator):
     """Fit one candidate and measure it on the selection partition."""
 
     template_fields = ("plan", "candidate")
@@ -74,11 +75,13 @@ class FitCandidateOperator(BaseOperator):
             tracking = Tracking.open(settings)
             plan = TrainingPlan.model_validate(self.plan)
             fit = fit_candidate(plan, self.candidate, pipeline, DataRegistry.open(settings), tracking)
+        trained = partitions(self.pipeline, plan.data_commit, plan.train)
+        self.trace(read=[trained], wrote=[Data(self.pipeline, "candidates", fit.mlflow_run_id)])
         context["ti"].xcom_push("mlflow_run_url", tracking.run_url(plan.pipeline, fit.mlflow_run_id))
         return fit.model_dump(mode="json")
 
 
-class JudgeOperator(BaseOperator):
+class JudgeOperator(Traced, BaseOperator):
     """Evaluate the winner against the champion on unseen rows. A rejection is a result, not a failure."""
 
     template_fields = ("plan", "fits")
@@ -108,13 +111,30 @@ class JudgeOperator(BaseOperator):
                 tracking=stores.tracking,
                 ledger=stores.ledger,
             )
+        self._trace(plan, decision)
         self.log.info("\n%s", decision_markdown(decision))
         context["ti"].xcom_push("mlflow_run_url", stores.tracking.run_url(plan.pipeline, decision.mlflow_run_id))
         context["ti"].xcom_push("summary", decision.judgement.sentence)
         return decision.model_dump(mode="json")
 
+    def _trace(self, plan: TrainingPlan, decision: Decision) -> None:
+        judgement = decision.judgement
+        against = [Data(self.pipeline, "champion", judgement.champion_version)] if judgement.champion_version else []
+        self.trace(
+            read=[partitions(self.pipeline, plan.data_commit, (*plan.train, *plan.holdout)), *against],
+            wrote=[Data(self.pipeline, "candidates", decision.mlflow_run_id)],
+            decision={
+                "verdict": judgement.verdict,
+                "run_key": plan.run_key,
+                "candidate": decision.winner,
+                "champion_version": judgement.champion_version,
+                "spec_digest": plan.spec_digest,
+                "code_digest": plan.code_digest,
+            },
+        )
 
-class RegisterOperator(BaseOperator):
+
+class RegisterOperator(Traced, BaseOperator):
     """Register what passed; skip what did not."""
 
     template_fields = ("plan", "decision")
@@ -138,10 +158,14 @@ class RegisterOperator(BaseOperator):
             registration = register(decision, stores.ledger, stores.models, forced=request.force)
         if registration is None:
             raise AirflowSkipException(f"Not registered. {decision.judgement.sentence}")
+        self.trace(
+            read=[Data(self.pipeline, "candidates", decision.mlflow_run_id)],
+            wrote=[Data(self.pipeline, "models", registration.version)],
+        )
         return registration.model_dump(mode="json")
 
 
-class PromoteOperator(BaseOperator):
+class PromoteOperator(Traced, BaseOperator):
     """Crown the registered version in one ledger transaction; MLflow's alias follows.
 
     A new champion is copied to this machine, so that it can score while MLflow is down. The version's model card is
@@ -199,6 +223,12 @@ class PromoteOperator(BaseOperator):
                 store=stores.objects,
                 tracking=stores.tracking,
             )
+        crowned = promotion.champion_version == registration.version
+        self.trace(
+            read=[Data(self.pipeline, "models", registration.version)],
+            wrote=[Data(self.pipeline, "champion", registration.version)] if crowned else [],
+            decision={"verdict": promotion.status, "version": registration.version, "seq": promotion.champion_seq},
+        )
         self.log.info("%s", promotion.sentence)
         context["ti"].xcom_push("model_card", card.html)
         context["ti"].xcom_push("summary", promotion.sentence)

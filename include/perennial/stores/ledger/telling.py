@@ -73,7 +73,8 @@ _FIELDS: dict[EventKind, dict[str, str]] = {
 
 def tell(event: Event, *, is_new: bool) -> None:
     """Log ``event``; ``is_new`` is False where it was found, such as by a retry of the task that recorded it."""
-    log.info("%s", line(event, is_new=is_new))
+    if log.isEnabledFor(logging.INFO):
+        log.info("%s", line(event, is_new=is_new))
 
 
 def line(event: Event, *, is_new: bool) -> str:
@@ -98,9 +99,10 @@ def _told(event: Event) -> Iterator[tuple[str, Any]]:
 
 
 def _failed_checks(event: Event) -> list[str]:
+    # The event is in the ledger already: whatever is missing here must not look like a failure to record it.
     judgement = event.payload.get("judgement")
-    checks = judgement["checks"] if isinstance(judgement, Mapping) else ()
-    return [str(check["name"]) for check in checks if check["status"] == CheckStatus.FAILED]
+    checks = judgement.get("checks", ()) if isinstance(judgement, Mapping) else ()
+    return [str(check.get("name")) for check in checks if check.get("status") == CheckStatus.FAILED]
 
 
 def _shown(value: object) -> str:
