@@ -21,7 +21,7 @@ USER = "admin"
 PRELOADED = ("airflow.executors.local_executor", "airflow.dag_processing.dagbag", "include.perennial.warm")
 
 # Variables of the caller that must not leak into the stack: they would point it at another installation.
-_FOREIGN_PREFIXES = ("AIRFLOW__", "AIRFLOW_", "MLFLOW_", "PERENNIAL_", "DVC_", "GIT_")
+_FOREIGN_PREFIXES = ("AIRFLOW__", "AIRFLOW_", "MLFLOW_", "PERENNIAL_", "DVC_", "GIT_", "OPENLINEAGE_")
 
 
 @dataclass(frozen=True)

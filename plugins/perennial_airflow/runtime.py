@@ -16,6 +16,7 @@ from include.perennial.contracts import Trigger
 from include.perennial.errors import BadInput
 from include.perennial.partitions import UTC, Partition, Period
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
+from include.perennial.run_ids import within
 from include.perennial.settings import S3Access, Settings
 
 if TYPE_CHECKING:
@@ -59,12 +60,20 @@ def actor(context: Context) -> str:
     return f"airflow:{run.triggering_user_name or run.run_type.value}:{run.run_id}"
 
 
+def run_ids(context: Context) -> dict[str, str]:
+    """What the log tells of the run beside every event of the ledger."""
+    ti, run = context["ti"], context["dag_run"]
+    ids = {"dag_id": ti.dag_id, "run_id": run.run_id, "task_id": ti.task_id, "try": ti.try_number}
+    return {name: str(value) for name, value in ids.items()} | {"partition": run.partition_key or ""}
+
+
 @contextmanager
-def work() -> Iterator[None]:
+def work(context: Context) -> Iterator[None]:
     """Times the work for the log. Bad input fails at once, since a retry cannot help; all else keeps its retries."""
     started = time.perf_counter()
     try:
-        yield
+        with within(run_ids(context)):
+            yield
     except BadInput as error:
         raise AirflowFailException(str(error)) from None
     finally:

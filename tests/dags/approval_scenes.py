@@ -53,7 +53,7 @@ class _Scene:
             "ti": self.ti,
             "task_instance": self.ti,
             "task": operator,
-            "dag_run": SimpleNamespace(run_id="run-1"),
+            "dag_run": SimpleNamespace(run_id="run-1", partition_key=None),
             "expanded_ti_count": None,
         }
         operator.render_template_fields(self.context, operator.dag.get_template_env())

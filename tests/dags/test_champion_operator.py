@@ -30,7 +30,11 @@ said = {}
 for run in json.loads(sys.argv[1]):
     ti, events = Mock(), OutletEventAccessors()
     dag_run = SimpleNamespace(
-        run_id=run["name"], triggering_user_name="ada", run_type=SimpleNamespace(value="manual"), conf={}
+        run_id=run["name"],
+        partition_key=None,
+        triggering_user_name="ada",
+        run_type=SimpleNamespace(value="manual"),
+        conf={},
     )
     try:
         form = {name: dag.params.get_param(name) for name in dag.params}

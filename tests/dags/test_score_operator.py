@@ -32,7 +32,7 @@ operator = ScoreOperator(task_id="score", pipeline="toy", outlets=[predictions])
 said = {}
 for run in json.loads(sys.argv[1]):
     events = OutletEventAccessors()
-    dag_run = SimpleNamespace(partition_key=run["partition_key"], conf={})
+    dag_run = SimpleNamespace(run_id="run-1", partition_key=run["partition_key"], conf={})
     context = {"dag_run": dag_run, "params": run["params"], "ti": Mock(), "outlet_events": events}
     try:
         scored = operator.execute(context)

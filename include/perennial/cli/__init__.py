@@ -11,6 +11,7 @@
 ``new``       a pipeline folder from a file of data
 ``replay``    compare retraining policies over months
 ``serve``     the model server
+``metrics``   the metrics of the loop for Prometheus
 ``output``    how results are printed, as text or as JSON
 """
 

@@ -6,7 +6,19 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from include.perennial.cli import backup, champion, check, ledger, new, reading, records, replay, retention, serve
+from include.perennial.cli import (
+    backup,
+    champion,
+    check,
+    ledger,
+    metrics,
+    new,
+    reading,
+    records,
+    replay,
+    retention,
+    serve,
+)
 from include.perennial.errors import PerennialError
 
 _DESCRIPTION = """\
@@ -42,6 +54,6 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for module in (reading, records, champion, ledger, backup, retention, replay, serve, check, new):
+    for module in (reading, records, champion, ledger, backup, retention, replay, serve, metrics, check, new):
         module.add_commands(commands)
     return parser

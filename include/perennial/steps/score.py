@@ -90,6 +90,7 @@ def score_partition(
         verdict=ScoreVerdict.ALREADY_SCORED if known else ScoreVerdict.SCORED,
         sentence=f"Partition {key} {'was already' if known else 'is'} scored with {served}",
         dataset_sha256=partition.sha256,
+        dataset_commit=partition.commit,
         rows_refused=partition.rows - served.rows,
         champion=served,
         shadow=shadow,
@@ -218,4 +219,5 @@ def _without_champion(partition: PartitionVersion, events: Sequence[Event]) -> S
         verdict=ScoreVerdict.NO_CHAMPION,
         sentence=f"Partition {partition.key} is not scored: it had no champion in its time ({why}).",
         dataset_sha256=partition.sha256,
+        dataset_commit=partition.commit,
     )

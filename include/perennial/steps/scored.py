@@ -36,6 +36,7 @@ class ScoredBy(Contract):
 class Scored(Contract):
     """A scored partition, or why there is nothing to score it with.
 
+    ``dataset_commit`` is the data registry's that holds the partition with ``dataset_sha256``.
     ``rows_refused`` are rows of the partition that the expectations of today refuse. ``shadow_problem`` says why a
     challenger could not score: that never stops the champion.
     """
@@ -45,6 +46,7 @@ class Scored(Contract):
     verdict: ScoreVerdict
     sentence: str
     dataset_sha256: str
+    dataset_commit: str | None = None
     rows_refused: int = 0
     champion: ScoredBy | None = None
     shadow: ScoredBy | None = None

@@ -48,7 +48,7 @@ class ApproveOperator(ApprovalOperator):
 
         decision, registration = self._subject_of_the_question()
         request = TrainingPlan.model_validate(self.plan).request
-        with runtime.work():
+        with runtime.work(context):
             _, settings = runtime.load(self.pipeline)
             ledger = Ledger.open(settings.ledger_url)
             run_id = context["dag_run"].run_id
@@ -77,7 +77,7 @@ class ApproveOperator(ApprovalOperator):
             timed_out=bool(event.get("timedout")),
         )
         _, registration = self._subject_of_the_question()
-        with runtime.work():
+        with runtime.work(context):
             _, settings = runtime.load(self.pipeline)
             answered = record_answer(
                 registration,

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.perennial.errors import BadInput
 from include.perennial.partitions import UTC
 from perennial_airflow import runtime
+from perennial_airflow.lineage import Data, Traced
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from include.perennial.steps.champion import ChampionChange
 
 
-class ChampionOperator(BaseOperator):
+class ChampionOperator(Traced, BaseOperator):
     """Do what the form asks, or say what would be done. A refusal fails at once and the champion stays."""
 
     ui_color = "#fce8e6"
@@ -31,15 +32,17 @@ class ChampionOperator(BaseOperator):
         self.pipeline = pipeline
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             change = _change(pipeline, settings, context["params"], runtime.actor(context))
+        crowned = [Data(self.pipeline, "champion", change.champion_version)] if change.crowned else []
+        self.trace(wrote=crowned, decision={"verdict": change.action})
         self.log.info("%s", change.sentence)
         context["ti"].xcom_push("summary", change.sentence)
         return change.model_dump(mode="json")
 
 
-class TrialOperator(BaseOperator):
+class TrialOperator(Traced, BaseOperator):
     """Hold the new champion against the one before, and roll it back if it is surely worse.
 
     Skipped if the champion stays. Whoever wants to be told of a roll-back is.
@@ -60,7 +63,7 @@ class TrialOperator(BaseOperator):
         from perennial_airflow.notifiers import send
 
         key = self.ready["key"]
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             trial = try_champion(
                 *(pipeline, key, self.rule, ChampionStores.open(settings)),
@@ -71,6 +74,7 @@ class TrialOperator(BaseOperator):
         context["ti"].xcom_push("summary", trial.sentence)
         if trial.outcome is not TrialOutcome.ROLLED_BACK:
             raise AirflowSkipException(trial.sentence)
+        self.trace(wrote=[Data(self.pipeline, "champion", trial.previous)], decision={"verdict": trial.outcome})
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"version": trial.previous}
         alert = alert_of_rollback(self.pipeline, key, trial.sentence)

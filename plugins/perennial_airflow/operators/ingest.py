@@ -9,13 +9,14 @@ from airflow.sdk import BaseOperator
 from include.perennial.contracts import Snapshot, Validated
 from include.perennial.partitions import Partition
 from perennial_airflow import runtime
+from perennial_airflow.lineage import Data, Traced
 from perennial_airflow.links import DataDocsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class SnapshotOperator(BaseOperator):
+class SnapshotOperator(Traced, BaseOperator):
     """Fetch the partition's delivery and store it unchanged, with a manifest."""
 
     ui_color = "#e8f0fe"
@@ -28,17 +29,18 @@ class SnapshotOperator(BaseOperator):
         from include.perennial.steps.snapshot import take_snapshot
         from include.perennial.stores.objects import ObjectStore
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             key = runtime.partition_key(context, pipeline.spec.period)
             partition = Partition.of_key(key, pipeline.spec.period)
             store = ObjectStore.open(settings)
             snapshot = take_snapshot(pipeline, partition, store, runtime.AirflowConnections())
+        self.trace(wrote=[_delivered(snapshot)])
         self.log.info("%s", snapshot)
         return snapshot.model_dump(mode="json")
 
 
-class ValidateOperator(BaseOperator):
+class ValidateOperator(Traced, BaseOperator):
     """Run the pipeline's Great Expectations suite; quarantine rows, refuse batches."""
 
     template_fields = ("snapshot",)
@@ -54,14 +56,16 @@ class ValidateOperator(BaseOperator):
         from include.perennial.steps.validate import validate
         from include.perennial.stores.objects import ObjectStore
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
-            validated = validate(pipeline, Snapshot.model_validate(self.snapshot), ObjectStore.open(settings))
+            snapshot = Snapshot.model_validate(self.snapshot)
+            validated = validate(pipeline, snapshot, ObjectStore.open(settings))
+        self.trace(read=[_delivered(snapshot)], wrote=[_checked(validated)])
         context["ti"].xcom_push("data_docs", validated.docs_key)
         return validated.model_dump(mode="json")
 
 
-class VersionOperator(BaseOperator):
+class VersionOperator(Traced, BaseOperator):
     """Commit the partition to the data registry (DVC), tell the ledger, and write its data card."""
 
     template_fields = ("validated",)
@@ -79,15 +83,27 @@ class VersionOperator(BaseOperator):
         from include.perennial.stores.ledger import Ledger
         from include.perennial.stores.objects import ObjectStore
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             validated = Validated.model_validate(self.validated)
             store, ledger = ObjectStore.open(settings), Ledger.open(settings.ledger_url)
             version = publish_partition(validated, store, DataRegistry.open(settings), ledger)
             card = describe_partition(pipeline, validated, version, ledger=ledger, store=store)
+        key = {version.key: version.sha256}
+        published = Data(self.pipeline, "partitions", version.commit, key, version.rows, version.n_bytes)
+        self.trace(read=[_checked(validated)], wrote=[published])
         context["ti"].xcom_push("data_card", card.html)
         for asset in self.outlets:
             event = context["outlet_events"][asset]
             event.add_partitions(version.key)  # a run by hand names its partition in the form, not in the run
             event.extra = {"sha256": version.sha256, "commit": version.commit}
         return version.model_dump(mode="json")
+
+
+def _delivered(snapshot: Snapshot) -> Data:
+    return Data(snapshot.pipeline, "snapshots", snapshot.digest, {snapshot.key: snapshot.digest}, snapshot.rows)
+
+
+def _checked(validated: Validated) -> Data:
+    key = {validated.key: validated.sha256}
+    return Data(validated.pipeline, "validated", validated.sha256, key, validated.rows, validated.n_bytes)

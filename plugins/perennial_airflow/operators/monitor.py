@@ -11,10 +11,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.perennial.partitions import UTC
 from perennial_airflow import runtime
+from perennial_airflow.lineage import Data, Traced
 from perennial_airflow.triggers.partition_ready import PartitionReadyTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from include.perennial.monitor.measurement import Measurement
 
 _UNFINISHED = ["queued", "running"]
 _REASON_LIMIT = 500
@@ -38,7 +41,7 @@ class PartitionReadySensor(BaseSensorOperator):
         from include.perennial.stores.objects import ObjectStore
 
         since = dt.datetime.now(UTC)
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             key = runtime.partition_key(context, pipeline.spec.period)
             ledger = Ledger.open(settings.ledger_url)
@@ -61,7 +64,7 @@ class PartitionReadySensor(BaseSensorOperator):
         return event
 
 
-class MeasureOperator(BaseOperator):
+class MeasureOperator(Traced, BaseOperator):
     """Measure the partition under the champion that scored it; the ledger keeps the numbers.
 
     Returns the measurement's key in the ledger, and one sentence.
@@ -84,7 +87,7 @@ class MeasureOperator(BaseOperator):
         from include.perennial.stores.objects import ObjectStore
         from include.perennial.stores.tracking.runs import Tracking
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             ledger = Ledger.open(settings.ledger_url)
             measured = measure_partition(
@@ -96,12 +99,25 @@ class MeasureOperator(BaseOperator):
                 models=ModelCache.open(settings, Tracking.open(settings).download),
             )
             recorded = record_measurement(measured.measurement, ledger, runtime.actor(context))
+        self._trace(measured.measurement, recorded)
         self.log.info("%s", measured.measurement.sentence)
         context["ti"].xcom_push("summary", measured.measurement.sentence)
         return {"recorded": recorded, "sentence": measured.measurement.sentence}
 
+    def _trace(self, measurement: Measurement, recorded: str) -> None:
+        key, sha256 = measurement.key, measurement.dataset_sha256
+        champion = measurement.champion_version
+        self.trace(
+            read=[
+                Data(self.pipeline, "partitions", None, {key: sha256 or ""}),
+                Data(self.pipeline, "predictions", None, {key: ""}),
+                *([Data(self.pipeline, "champion", champion)] if champion else []),
+            ],
+            wrote=[Data(self.pipeline, "measurements", recorded)],
+        )
 
-class DecideOperator(BaseOperator):
+
+class DecideOperator(Traced, BaseOperator):
     """Put the measurement to the policy. Whatever it answers is recorded; the task is green."""
 
     template_fields = ("measured",)
@@ -116,7 +132,7 @@ class DecideOperator(BaseOperator):
         from include.perennial.steps.decide import decide_partition, recorded_measurement
         from include.perennial.stores.ledger import Ledger
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             ledger = Ledger.open(settings.ledger_url)
             evaluation = decide_partition(
@@ -127,6 +143,17 @@ class DecideOperator(BaseOperator):
                 training_runs=lambda: context["ti"].get_dr_count(dag_id=f"{self.pipeline}.train", states=_UNFINISHED),
                 actor=runtime.actor(context),
             )
+        decision = evaluation.decision
+        self.trace(
+            read=[Data(self.pipeline, "measurements", self.measured["recorded"])],
+            decision={
+                "verdict": decision.outcome,
+                "reason": decision.reason,
+                "trigger": decision.trigger,
+                "champion_version": decision.champion_version,
+                "training_run_id": evaluation.training_run_id,
+            },
+        )
         self.log.info("%s: %s", evaluation.decision.outcome, evaluation.decision.sentence)
         context["ti"].xcom_push("summary", evaluation.decision.sentence)
         return evaluation.model_dump(mode="json")

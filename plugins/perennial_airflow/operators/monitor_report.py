@@ -32,7 +32,7 @@ class ReportOperator(BaseOperator):
         from include.perennial.stores.objects import ObjectStore
         from include.perennial.stores.tracking.runs import Tracking
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             tracking = Tracking.open(settings)
             store = ObjectStore.open(settings)

@@ -9,12 +9,13 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from perennial_airflow import runtime
+from perennial_airflow.lineage import Data, Traced
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ScoreOperator(BaseOperator):
+class ScoreOperator(Traced, BaseOperator):
     """Score the run's partition with the champion of its time. Skipped, with the reason, if it had none.
 
     The outlets are told the partition that was scored, which a run by hand may have named in its form.
@@ -34,7 +35,7 @@ class ScoreOperator(BaseOperator):
         from include.perennial.stores.objects import ObjectStore
         from include.perennial.stores.tracking.runs import Tracking
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             scored = score_partition(
                 pipeline,
@@ -48,6 +49,16 @@ class ScoreOperator(BaseOperator):
         context["ti"].xcom_push("summary", scored.sentence)
         if scored.champion is None:
             raise AirflowSkipException(scored.sentence)
+        champion, file = scored.champion, scored.champion.file
+        self.trace(
+            read=[
+                Data(self.pipeline, "partitions", scored.dataset_commit, {scored.key: scored.dataset_sha256}),
+                Data(self.pipeline, "champion", champion.version),
+            ],
+            wrote=[
+                Data(self.pipeline, "predictions", file.sha256, {scored.key: file.sha256}, champion.rows, file.n_bytes)
+            ],
+        )
         for asset in self.outlets:
             event = context["outlet_events"][asset]
             event.add_partitions(scored.key)

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.perennial.contracts import CandidateFit, Decision, Registration, TrainingPlan, TrainingRequest, Trigger
 from perennial_airflow import runtime
+from perennial_airflow.lineage import Data, Traced, partitions
 from perennial_airflow.links import DecisionLink, MlflowRunLink
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class PlanTrainingSensor(BaseSensorOperator):
         from include.perennial.stores.datasets import DataRegistry
         from include.perennial.stores.ledger import Ledger
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             request = _request(self.pipeline, runtime.partition_key(context, pipeline.spec.period), context)
             planned = plan_training(request, pipeline, DataRegistry.open(settings))
@@ -51,7 +52,7 @@ class PlanTrainingSensor(BaseSensorOperator):
         raise AirflowSkipException(planned.sentence)
 
 
-class FitCandidateOperator(BaseOperator):
+class FitCandidateOperator(Traced, BaseOperator):
     """Fit one candidate and measure it on the selection partition."""
 
     template_fields = ("plan", "candidate")
@@ -69,16 +70,18 @@ class FitCandidateOperator(BaseOperator):
         from include.perennial.stores.datasets import DataRegistry
         from include.perennial.stores.tracking.runs import Tracking
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             tracking = Tracking.open(settings)
             plan = TrainingPlan.model_validate(self.plan)
             fit = fit_candidate(plan, self.candidate, pipeline, DataRegistry.open(settings), tracking)
+        trained = partitions(self.pipeline, plan.data_commit, plan.train)
+        self.trace(read=[trained], wrote=[Data(self.pipeline, "candidates", fit.mlflow_run_id)])
         context["ti"].xcom_push("mlflow_run_url", tracking.run_url(plan.pipeline, fit.mlflow_run_id))
         return fit.model_dump(mode="json")
 
 
-class JudgeOperator(BaseOperator):
+class JudgeOperator(Traced, BaseOperator):
     """Evaluate the winner against the champion on unseen rows. A rejection is a result, not a failure."""
 
     template_fields = ("plan", "fits")
@@ -95,7 +98,7 @@ class JudgeOperator(BaseOperator):
         from include.perennial.decision_report import decision_markdown
         from include.perennial.steps.judge import judge
 
-        with runtime.work():
+        with runtime.work(context):
             stores = _Stores(self.pipeline)
             plan = TrainingPlan.model_validate(self.plan)
             fits = [CandidateFit.model_validate(fit) for fit in self.fits or ()]
@@ -108,13 +111,30 @@ class JudgeOperator(BaseOperator):
                 tracking=stores.tracking,
                 ledger=stores.ledger,
             )
+        self._trace(plan, decision)
         self.log.info("\n%s", decision_markdown(decision))
         context["ti"].xcom_push("mlflow_run_url", stores.tracking.run_url(plan.pipeline, decision.mlflow_run_id))
         context["ti"].xcom_push("summary", decision.judgement.sentence)
         return decision.model_dump(mode="json")
 
+    def _trace(self, plan: TrainingPlan, decision: Decision) -> None:
+        judgement = decision.judgement
+        against = [Data(self.pipeline, "champion", judgement.champion_version)] if judgement.champion_version else []
+        self.trace(
+            read=[partitions(self.pipeline, plan.data_commit, (*plan.train, *plan.holdout)), *against],
+            wrote=[Data(self.pipeline, "candidates", decision.mlflow_run_id)],
+            decision={
+                "verdict": judgement.verdict,
+                "run_key": plan.run_key,
+                "candidate": decision.winner,
+                "champion_version": judgement.champion_version,
+                "spec_digest": plan.spec_digest,
+                "code_digest": plan.code_digest,
+            },
+        )
 
-class RegisterOperator(BaseOperator):
+
+class RegisterOperator(Traced, BaseOperator):
     """Register what passed; skip what did not."""
 
     template_fields = ("plan", "decision")
@@ -133,15 +153,19 @@ class RegisterOperator(BaseOperator):
         decision = Decision.model_validate(self.decision)
         if request.dry_run:
             raise AirflowSkipException(f"Dry run, nothing registered. {decision.judgement.sentence}")
-        with runtime.work():
+        with runtime.work(context):
             stores = _Stores(self.pipeline)
             registration = register(decision, stores.ledger, stores.models, forced=request.force)
         if registration is None:
             raise AirflowSkipException(f"Not registered. {decision.judgement.sentence}")
+        self.trace(
+            read=[Data(self.pipeline, "candidates", decision.mlflow_run_id)],
+            wrote=[Data(self.pipeline, "models", registration.version)],
+        )
         return registration.model_dump(mode="json")
 
 
-class PromoteOperator(BaseOperator):
+class PromoteOperator(Traced, BaseOperator):
     """Crown the registered version in one ledger transaction; MLflow's alias follows.
 
     A new champion is copied to this machine, so that it can score while MLflow is down. The version's model card is
@@ -165,7 +189,7 @@ class PromoteOperator(BaseOperator):
         from include.perennial.steps.judge import rejudge
         from include.perennial.steps.promote import promote
 
-        with runtime.work():
+        with runtime.work(context):
             stores = _Stores(self.pipeline)
             request = TrainingPlan.model_validate(self.plan).request
             registration = Registration.model_validate(self.registration)
@@ -199,6 +223,12 @@ class PromoteOperator(BaseOperator):
                 store=stores.objects,
                 tracking=stores.tracking,
             )
+        crowned = promotion.champion_version == registration.version
+        self.trace(
+            read=[Data(self.pipeline, "models", registration.version)],
+            wrote=[Data(self.pipeline, "champion", registration.version)] if crowned else [],
+            decision={"verdict": promotion.status, "version": registration.version, "seq": promotion.champion_seq},
+        )
         self.log.info("%s", promotion.sentence)
         context["ti"].xcom_push("model_card", card.html)
         context["ti"].xcom_push("summary", promotion.sentence)

@@ -4,6 +4,7 @@
 ``events``    what an event, a crowning and a champion are
 ``reigns``    the champion for a partition, the succession of champions, and the challenger
 ``rows``      reading and adding events inside one transaction
+``telling``   the line that the log gets for every event
 ``chain``     hashes, and what a broken chain looks like
 ``database``  opening, transactions and retries, for SQLite and PostgreSQL
 ``schema``    the table, and whether a ledger has the schema of this code

@@ -22,6 +22,7 @@ from include.perennial.stores.ledger.chain import Anchor, anchor_problem, event_
 from include.perennial.stores.ledger.database import Database
 from include.perennial.stores.ledger.events import CROWNING_KINDS, Champion, Crowning, Event, EventKind
 from include.perennial.stores.ledger.schema import EVENTS
+from include.perennial.stores.ledger.telling import tell
 
 if TYPE_CHECKING:
     from include.perennial.stores.ledger.upgrade import Upgraded
@@ -63,7 +64,7 @@ class Ledger:
             Unavailable: the database does not answer.
         """
         row = rows.new_row(pipeline, kind, key, payload, actor)
-        return self._database.write(lambda connection: rows.add(connection, row))
+        return self._told(self._database.write(lambda connection: rows.add(connection, row)))
 
     def find(self, pipeline: str, kind: EventKind, key: str) -> Event | None:
         """The event under (pipeline, kind, key), or None."""
@@ -99,6 +100,10 @@ class Ledger:
         """Sequence and hash of the newest event; keep it elsewhere to notice a truncated ledger."""
         return self._database.read(lambda connection: rows.head(connection, pipeline))
 
+    def heads(self) -> list[Anchor]:
+        """The head of every pipeline with events, by name: one look that tells which have news."""
+        return self._database.read(rows.heads)
+
     def promote(
         self,
         registration: Registration,
@@ -131,7 +136,7 @@ class Ledger:
             evidence=evidence,
         )
         row = rows.new_row(registration.pipeline, kind, key, crowning.model_dump(mode="json"), actor)
-        return self._database.write(lambda connection: rows.crown(connection, row, expected_champion_seq))
+        return self._told(self._database.write(lambda connection: rows.crown(connection, row, expected_champion_seq)))
 
     def verify(self, pipeline: str | None = None, anchors: Sequence[Anchor] = ()) -> list[str]:
         """Every sign of tampering, each naming pipeline and seq; empty when the record is whole.
@@ -142,6 +147,13 @@ class Ledger:
         names = self.pipelines() if pipeline is None else [pipeline]
         found = [problem for name in names for problem in problems(self._rows(rows.of(name)))]
         return found + [problem for anchor in anchors if (problem := self._missed(anchor))]
+
+    @staticmethod
+    def _told(recorded: tuple[Event, bool]) -> Event:
+        # After the commit: what the log says has happened.
+        event, is_new = recorded
+        tell(event, is_new=is_new)
+        return event
 
     def _missed(self, anchor: Anchor) -> str | None:
         at_seq = self._rows(rows.of(anchor.pipeline).where(EVENTS.c.seq == anchor.seq))

@@ -85,6 +85,14 @@ def head(connection: sa.Connection, pipeline: str) -> Anchor:
     return Anchor(pipeline, row.seq, row.hash) if row else Anchor(pipeline, 0, GENESIS)
 
 
+def heads(connection: sa.Connection) -> list[Anchor]:
+    """The heads of all pipelines with events, by name."""
+    newest = sa.select(EVENTS.c.pipeline, sa.func.max(EVENTS.c.seq).label("seq")).group_by(EVENTS.c.pipeline).subquery()
+    is_newest = (EVENTS.c.pipeline == newest.c.pipeline) & (EVENTS.c.seq == newest.c.seq)
+    query = sa.select(EVENTS.c.pipeline, EVENTS.c.seq, EVENTS.c.hash).join(newest, is_newest)
+    return [Anchor(*row) for row in connection.execute(query.order_by(EVENTS.c.pipeline))]
+
+
 def champion(connection: sa.Connection, pipeline: str) -> Champion | None:
     """Who is champion, from the last crowning event."""
     last = _last(connection, pipeline, CROWNING_KINDS)
@@ -97,17 +105,19 @@ def is_frozen(connection: sa.Connection, pipeline: str) -> bool:
     return last is not None and last.kind is EventKind.FROZEN
 
 
-def add(connection: sa.Connection, row: dict[str, Any]) -> Event:
-    """Append ``row``, or return the event that exists under its (pipeline, kind, key)."""
+def add(connection: sa.Connection, row: dict[str, Any]) -> tuple[Event, bool]:
+    """Append ``row``, or return the event that exists under its (pipeline, kind, key); and whether it was appended."""
     # The head is read before anything else that the event rests on: whatever is committed after
     # that takes the seq wanted here, the insert fails, and the attempt starts over.
     newest = head(connection, row["pipeline"])
     existing = find(connection, row["pipeline"], row["kind"], row["key"])
-    return existing or _insert(connection, row, newest)
+    return (existing, False) if existing else (_insert(connection, row, newest), True)
 
 
-def crown(connection: sa.Connection, row: dict[str, Any], expected_champion_seq: int | None) -> Event:
+def crown(connection: sa.Connection, row: dict[str, Any], expected_champion_seq: int | None) -> tuple[Event, bool]:
     """Append a crowning if the champion is the expected one; an event that exists under its key is returned.
+
+    The second value says whether it was appended.
 
     Raises:
         ChampionChanged: it is another one.
@@ -117,13 +127,13 @@ def crown(connection: sa.Connection, row: dict[str, Any], expected_champion_seq:
     newest = head(connection, pipeline)
     existing = find(connection, pipeline, row["kind"], row["key"])
     if existing:
-        return existing
+        return existing, False
     current = champion(connection, pipeline)
     if (current.seq if current else None) != expected_champion_seq:
         raise ChampionChanged(pipeline, current)
     if is_frozen(connection, pipeline):
         raise PipelineFrozen(f"{pipeline} is frozen: it keeps its champion until somebody unfreezes it.")
-    return _insert(connection, row, newest)
+    return _insert(connection, row, newest), True
 
 
 def _insert(connection: sa.Connection, row: dict[str, Any], newest: Anchor) -> Event:
