@@ -4,7 +4,7 @@
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/backup_stores.sh"
 export folder=${1:?usage: deploy/backup.sh FOLDER}
-mkdir "$folder"
+mkdir -m 700 "$folder"
 folder=$(realpath "$folder")
 
 # The number is the one with which the ledger's writers take turns (include/perennial/stores/ledger/database.py).

@@ -119,6 +119,13 @@ def test_a_file_that_is_removed_meanwhile_is_listed(
     assert restore(at(tmp_path / "elsewhere", loop).settings, tmp_path / "backup").files == saved.files
 
 
+def test_a_backup_is_for_its_owner_and_not_within_what_it_copies(closed: Loop, kept: Path) -> None:
+    assert kept.stat().st_mode & 0o77 == 0
+
+    with pytest.raises(BadInput, match=r"is inside of .*store, which it would copy"):
+        save(closed.settings, Path(closed.settings.store_url, "backups", "monday"))
+
+
 def test_a_broken_chain_is_saved_and_said(loop: Loop, tmp_path: Path) -> None:
     loop.sql("ledger.db", "DROP TRIGGER events_no_update", "UPDATE events SET actor = 'nobody' WHERE seq = 2")
 

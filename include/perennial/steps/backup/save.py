@@ -36,7 +36,8 @@ def save(settings: Settings, folder: Path) -> Saved:
     `retain` and unfinished writes do, is listed in ``gone``.
 
     Raises:
-        BadInput: ``folder`` holds something, a part is not on this machine, or there is no ledger.
+        BadInput: ``folder`` holds something or is inside of what it would copy, a part is not on this machine, or
+            there is no ledger.
         Unavailable: something cannot be read or written, or changed while it was read.
     """
     layout = Layout.of(settings)
@@ -45,8 +46,12 @@ def save(settings: Settings, folder: Path) -> Saved:
             raise BadInput(f"There is no {name} at {layout.paths[name]}: check PERENNIAL_HOME.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} holds something already: name a new or empty folder for the backup.")
+    if inside := [str(layout.paths[name]) for name in FOLDERS if folder.resolve().is_relative_to(layout.paths[name])]:
+        raise BadInput(f"{folder} is inside of {inside[0]}, which it would copy: name a folder elsewhere.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # It holds whatever the stores hold.
+        folder.chmod(0o700)
         return _save(layout, folder)
     except OSError as error:
         raise Unavailable(f"The backup in {folder} failed: {first_line(error)}. It has no manifest.") from error
