@@ -17,6 +17,7 @@ from embedded import secrets
 from embedded.config import PROJECT, environment
 from embedded.production.create import create
 from embedded.production.stack import CONTROL, WORKERS
+from include.perennial.exporter.options import ExporterOptions
 from include.perennial.serving.options import ServeOptions
 from include.perennial.settings import Settings
 
@@ -56,6 +57,7 @@ def read_by_the_code() -> set[str]:
     recorder = Recorder()
     Settings.from_env(recorder)
     ServeOptions.from_env(recorder)
+    ExporterOptions.from_env(recorder)
     found = {name for name in recorder.asked if name.startswith("PERENNIAL_")}
     for path in (path for folder in CODE for path in (PROJECT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -131,7 +133,7 @@ def test_a_container_is_pinned_limited_watched_and_not_root(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["restart"] in ("unless-stopped", "on-failure")
     assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in service.get("ports", ()))
-    assert "healthcheck" in service or name in ("migrate", "statsd-exporter", "exporter")
+    assert "healthcheck" in service or name in ("migrate", "statsd-exporter")
 
 
 def test_no_secret_has_a_default() -> None:
