@@ -8,10 +8,11 @@ from airflow.sdk import Asset, CronPartitionTimetable
 
 from include.perennial.spec import PipelineSpec
 
-# An outage of MLflow, S3 or the ledger may pass; bad data fail at once without a retry.
+# An outage of MLflow, S3 or the ledger may pass: after 10, 20, 40 and 80 s it is tried again, so that two minutes are
+# waited out. Bad data fail at once without a retry.
 DEFAULT_ARGS = {
     "owner": "perennial",
-    "retries": 2,
+    "retries": 4,
     "retry_delay": dt.timedelta(seconds=10),
     "retry_exponential_backoff": True,
     "max_retry_delay": dt.timedelta(minutes=5),

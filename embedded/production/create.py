@@ -63,5 +63,7 @@ def _mlflow_config(stack: Production) -> str:
             "default_permission = NO_PERMISSIONS",
             f"database_uri = {stack.database_url('mlflow')}",
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth",
+            # Else every call hashes the password anew, which takes longer than the call.
+            "auth_cache_ttl_seconds = 60",
         ]
     )

@@ -95,7 +95,7 @@ def test_every_dag_has_a_manual_and_described_parameters(shipped: Parsed) -> Non
 
 def test_every_dag_uses_the_shared_default_arguments(shipped: Parsed) -> None:
     for dag_id, dag in shipped.dags.items():
-        assert dag["retries"] == [2], dag_id
+        assert dag["retries"] == [4], dag_id
         assert dag["catchup"] is False, dag_id
 
 
