@@ -270,9 +270,8 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _schedule_fits_the_period(self) -> "PipelineSpec":
-        start = dt.datetime.combine(self.schedule.start, dt.time(), UTC)
-        first_day = Partition.containing(start, self.period).key
-        if first_day != str(self.schedule.start):
+        first_day = self.first_partition.start_utc.date()
+        if first_day != self.schedule.start:
             text = f"is {self.schedule.start}: expected the first day of a {self.period}, such as {first_day}"
             raise refused(text, ("schedule", "start"))
         ingest, train = (self._firing_offset(at) for at in ("ingest", "train"))
@@ -297,6 +296,11 @@ class PipelineSpec(Spec):
     def _columns_of_the_monitor_exist(self) -> "PipelineSpec":
         self.data.require_declared(self.monitor.drift.shown_only, ("monitor", "drift", "shown_only"))
         return self
+
+    @property
+    def first_partition(self) -> Partition:
+        """The partition in which ``schedule.start`` lies; of hours, the first one of that day."""
+        return Partition.containing(dt.datetime.combine(self.schedule.start, dt.time(), UTC), self.period)
 
     def _firing_offset(self, at: str) -> dt.timedelta:
         expression = getattr(self.schedule, at)

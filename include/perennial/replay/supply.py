@@ -79,7 +79,7 @@ def gather(pipeline: Pipeline, settings: Settings, first: Partition, last: Parti
 def _needed(pipeline: Pipeline, first: Partition, last: Partition) -> tuple[list[Partition], Partition]:
     """The partitions to deliver if absent, and how far back the registry is read."""
     spec = pipeline.spec
-    start = Partition.of_key(spec.schedule.start.isoformat(), spec.period)
+    start = spec.first_partition
     if last < max(first, start):
         raise BadInput(
             f"Replay of {spec.name} from {first.key} to {last.key}: expected FROM not later than TO, "

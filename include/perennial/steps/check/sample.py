@@ -163,8 +163,8 @@ def _of_whole_table(
     spec, start = pipeline.spec, time.perf_counter()
     pipeline = narrowed(pipeline, source, n, scratch)
     whole = _delivered(pipeline, Partition.containing(now, spec.period), scratch, connections)
-    days = whole.frame[spec.data.time].dropna().dt.floor("D").drop_duplicates()
-    found = sorted({Partition.containing(day.to_pydatetime(), spec.period) for day in days})
+    hours = whole.frame[spec.data.time].dropna().dt.floor("h").drop_duplicates()
+    found = sorted({Partition.containing(hour.to_pydatetime(), spec.period) for hour in hours})
     chosen = found[: len(found) - spec.data.label_delay_periods][-n:]
     if not chosen:
         raise DataError(

@@ -7,10 +7,11 @@ import yaml
 
 from include.perennial.contracts import PartitionVersion, Validated
 from include.perennial.errors import BadInput, IntegrityError
+from include.perennial.partitions import Period
 
 SUFFIX = ".parquet.dvc"
 _PIPELINE = re.compile(r"[a-z][a-z0-9_]{1,47}")
-_KEY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_KEY = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 # libyaml reads 500 entries in 0.07 s, pure Python in 0.7 s.
@@ -35,7 +36,9 @@ def path_of(pipeline: str, key: str) -> str:
         BadInput: ``pipeline`` or ``key`` is not one.
     """
     if not _KEY.fullmatch(key):
-        raise BadInput(f"Partition key {key[:80]!r} is invalid: expected a day as YYYY-MM-DD.")
+        raise BadInput(
+            f"Partition key {key[:80]!r} is invalid: expected {Period.DAY.key_form}, or an hour."
+        )
     return f"{folder_of(pipeline)}/{key}{SUFFIX}"
 
 
