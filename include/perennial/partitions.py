@@ -6,6 +6,7 @@ everyone the same interval for it.
 
 import datetime as dt
 import enum
+import zoneinfo
 from dataclasses import dataclass
 
 from include.perennial.errors import BadInput
@@ -123,6 +124,23 @@ class Partition:
         else:
             start = self.start_utc + n * self.period.longest
         return Partition(start, self.period)
+
+
+def clock_at(moment: dt.datetime, zone: str) -> dt.datetime:
+    """The earliest time of the clock in ``zone``, without a zone, that is not before ``moment`` when it is read again.
+
+    An hour that the clock shows twice is read as its second: the times of the first pass then begin the second one.
+    """
+    local = moment.astimezone(zoneinfo.ZoneInfo(zone))
+    minute = dt.timedelta(minutes=1)
+    while local.fold == 0 and _comes_twice(local) and _comes_twice(local - minute):
+        local -= minute
+    return local.replace(tzinfo=None, fold=0)
+
+
+def _comes_twice(local: dt.datetime) -> bool:
+    early, late = local.replace(fold=0).utcoffset(), local.replace(fold=1).utcoffset()
+    return early is not None and late is not None and early > late
 
 
 def span(first: Partition, last: Partition) -> list[Partition]:

@@ -18,12 +18,13 @@ from include.perennial.spec_fields import (
     Column,
     Columns,
     Name,
-    Query,
     Share,
     SourcePath,
     Spec,
+    TimeZone,
     distinct,
     is_none,
+    parameters_of,
     refused,
 )
 from include.perennial.spec_metrics import (
@@ -44,10 +45,26 @@ PREDICTION_COLUMNS = ("p", "class", "model_version", "dataset_sha256", "scored_a
 __all__ = ["COMPARABLE", "HIGHEST", "LOWER_IS_BETTER", "LOWEST", "METRICS", "Metric", "TaskKind"]
 
 
-class FilesSource(Spec):
+class Source(Spec):
+    """What all sources have in common."""
+
+    delivery: Literal["increment", "snapshot"] | None = Field(
+        None,
+        exclude_if=is_none,
+        description="increment: a delivery is of one partition, and rows of other times are set aside; snapshot: it "
+        "holds the whole table each time, of which a partition takes its rows. Default: increment",
+    )
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether each delivery holds the whole table."""
+        return self.delivery == "snapshot"
+
+
+class FilesSource(Source):
     """CSV, CSV.gz, Parquet or JSON lines from a folder or an S3 prefix. ``{key}`` in ``path`` is the partition key.
 
-    Without ``{key}`` the file holds all time and each partition takes the rows of its interval.
+    Without ``{key}`` the file holds all time: it is a snapshot unless ``delivery`` says otherwise.
     """
 
     kind: Literal["files"]
@@ -56,16 +73,30 @@ class FilesSource(Spec):
     connection: str | None = Field(None, description="Airflow connection with S3 credentials")
     null_values: tuple[str, ...] = ("", "NA")
 
+    @property
+    def is_snapshot(self) -> bool:
+        return self.delivery == "snapshot" or (self.delivery is None and "{key}" not in self.path)
 
-class SqlSource(Spec):
-    """A SELECT with ``:start`` and ``:end`` bound to the partition's UTC bounds; read-only."""
+
+class SqlSource(Source):
+    """A SELECT, read-only, with ``:start`` and ``:end`` bound to the partition's bounds; a snapshot may leave them out.
+
+    The bounds are moments of the clock in ``data.timezone``.
+    """
 
     kind: Literal["sql"]
     connection: str = Field(min_length=1, description="Airflow connection id")
-    query: Query
+    query: str = Field(min_length=1)
+
+    def require_bound(self, at: tuple[str, ...]) -> None:
+        """Refuse an increment that would bring all rows every time; ``at`` is where the source stands."""
+        for name in ("start", "end"):
+            if not self.is_snapshot and name not in parameters_of(self.query):
+                text = f"does not use :{name}: expected a SELECT bound by :start and :end of the partition"
+                raise refused(text, (*at, "query"))
 
 
-class PythonSource(Spec):
+class PythonSource(Source):
     """``source.py`` in the pipeline folder: ``deliver(partition, folder, **options)`` writes files."""
 
     kind: Literal["python"]
@@ -104,6 +135,12 @@ class DataSection(Spec):
     key: Columns
     target: Column
     columns: dict[Column, ColumnType] = Field(min_length=2)
+    timezone: TimeZone | None = Field(
+        None,
+        exclude_if=is_none,
+        description="IANA name of the zone in which moments without one are, such as Europe/Berlin. Default: UTC. "
+        "Partitions begin in UTC whatever it says",
+    )
     quarantine_quota: Share = Field(description="share of rows that may be set aside before the task fails")
     label_delay_periods: int = Field(0, ge=0, le=520, description="periods until the labels of a partition are known")
 
@@ -119,6 +156,11 @@ class DataSection(Spec):
             text = f"{shown(taken[0])} is a column of the prediction log: expected another name for the time or a key"
             raise refused(text, ("columns",))
         return self
+
+    @property
+    def zone(self) -> str:
+        """Name of the zone in which moments without one are."""
+        return self.timezone or "UTC"
 
     def require_declared(self, columns: tuple[str, ...], at: tuple[str, ...]) -> None:
         """Refuse the first of ``columns`` that ``data.columns`` does not declare; ``at`` is where they stand."""
@@ -278,6 +320,12 @@ class PipelineSpec(Spec):
         if train <= ingest:
             text = f"is {shown(self.schedule.train)}: expected later in the {self.period} than schedule.ingest"
             raise refused(f"{text}, {shown(self.schedule.ingest)}, whose data it trains on", ("schedule", "train"))
+        return self
+
+    @model_validator(mode="after")
+    def _query_is_bound(self) -> "PipelineSpec":
+        if isinstance(self.source, SqlSource):
+            self.source.require_bound(("source",))
         return self
 
     @model_validator(mode="after")

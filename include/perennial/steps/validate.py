@@ -11,7 +11,6 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 
 from include.perennial.contracts import Snapshot, Validated
@@ -21,11 +20,11 @@ from include.perennial.messages import clipped
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.page import PageReport, render
-from include.perennial.quality.sieve import Sieve, outside
+from include.perennial.quality.sieve import Sieve
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
 from include.perennial.sources import read
-from include.perennial.spec import DataSection, FilesSource
+from include.perennial.spec import DataSection
 from include.perennial.steps.snapshot import fetch_snapshot
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.tables import from_frame, write_parquet
@@ -53,7 +52,7 @@ def validate(pipeline: Pipeline, snapshot: Snapshot, store: ObjectStore) -> Vali
     with tempfile.TemporaryDirectory(prefix="perennial-") as name:
         work = Path(name)
         fetch_snapshot(snapshot, store, work / "delivery")
-        frame = of_partition(pipeline, partition, read(pipeline, partition, work / "delivery"))
+        frame = read(pipeline, partition, work / "delivery")
         checked = check(pipeline.spec, Suite.load(pipeline.load_module("expectations")), partition, frame)
         table = from_frame(checked.frame, pipeline.spec.data.columns, f"partition {partition.key}")
         quarantine_key = _store_quarantine(table, checked.sieve, snapshot, store, work)
@@ -61,19 +60,6 @@ def validate(pipeline: Pipeline, snapshot: Snapshot, store: ObjectStore) -> Vali
         if checked.refusal:
             raise DataError(f"{checked.refusal}\nReport: {clipped(store.url(docs_key), _URL_LIMIT)}")
         return _store_partition(pipeline, checked, table, snapshot, quarantine_key, docs_key, store, work)
-
-
-def of_partition(pipeline: Pipeline, partition: Partition, frame: pd.DataFrame) -> pd.DataFrame:
-    """Of a file that holds all time, the rows of this partition; any other delivery as it is."""
-    source, data = pipeline.spec.source, pipeline.spec.data
-    if not isinstance(source, FilesSource) or "{key}" in source.path:
-        return frame
-    timeless = frame[data.time].isna()
-    if timeless.any():
-        log.warning("%s: %d rows have no %s and belong to no partition", source.path, int(timeless.sum()), data.time)
-    mine = frame[~timeless & ~outside(frame, data, partition)]
-    log.info("%s: %d of %d rows are of partition %s", source.path, len(mine), len(frame), partition.key)
-    return mine.reset_index(drop=True)
 
 
 def _store_quarantine(table: pa.Table, sieve: Sieve, snapshot: Snapshot, store: ObjectStore, work: Path) -> str | None:

@@ -36,9 +36,7 @@ def path_of(pipeline: str, key: str) -> str:
         BadInput: ``pipeline`` or ``key`` is not one.
     """
     if not _KEY.fullmatch(key):
-        raise BadInput(
-            f"Partition key {key[:80]!r} is invalid: expected {Period.DAY.key_form}, or an hour."
-        )
+        raise BadInput(f"Partition key {key[:80]!r} is invalid: expected {Period.DAY.key_form}, or an hour.")
     return f"{folder_of(pipeline)}/{key}{SUFFIX}"
 
 
