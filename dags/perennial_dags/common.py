@@ -25,9 +25,11 @@ def default_args(spec: PipelineSpec) -> dict[str, object]:
     return DEFAULT_ARGS | {"owner": spec.owner}
 
 
-def timetable(spec: PipelineSpec, cron: str) -> CronPartitionTimetable:
-    """Each run is about the period that ended before it; its partition key says how that period begins."""
-    return CronPartitionTimetable(cron, timezone="UTC", run_offset=-1, key_format=spec.period.key_format)
+def timetable(spec: PipelineSpec, cron: str, periods_before: int = 0) -> CronPartitionTimetable:
+    """Each run is about the period that ended before it, or one ``periods_before`` that; its key says how it begins."""
+    return CronPartitionTimetable(
+        cron, timezone="UTC", run_offset=-1 - periods_before, key_format=spec.period.key_format
+    )
 
 
 def partition_param(spec: PipelineSpec) -> Param:

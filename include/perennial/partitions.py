@@ -13,7 +13,7 @@ from include.perennial.errors import BadInput
 from include.perennial.messages import shown
 
 # Two centuries and a bit: enough for any data, and no sum of periods leaves the calendar.
-_YEARS = range(1970, 2200)
+YEARS = range(1970, 2200)
 UTC = dt.timezone.utc
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR, _DAY, _WEEK = dt.timedelta(hours=1), dt.timedelta(days=1), dt.timedelta(days=7)
@@ -87,7 +87,7 @@ class Partition:
         try:
             start = dt.datetime.strptime(key, period.key_format).replace(tzinfo=UTC)
             # strptime forgives digits that are missing or of another script.
-            if start.strftime(period.key_format) != key or start.year not in _YEARS:
+            if start.strftime(period.key_format) != key or start.year not in YEARS:
                 raise ValueError(key)
         except (TypeError, ValueError):
             raise BadInput(

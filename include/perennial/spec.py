@@ -128,6 +128,17 @@ class Schedule(Spec):
         return self
 
 
+class Labels(Spec):
+    """Labels that come later, from a source of their own, and are joined to the rows by key once they are due.
+
+    The source delivers the columns of ``key`` and the target, for rows of any partition: those of others are left
+    alone. Of a Python source the functions ``deliver_labels`` and ``assemble_labels`` of ``source.py`` are called.
+    """
+
+    source: Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="kind")]
+    key: Columns | None = Field(None, description="columns that name a row in both sources; default: data.key")
+
+
 class DataSection(Spec):
     """Columns of a valid partition and what they mean."""
 
@@ -143,6 +154,7 @@ class DataSection(Spec):
     )
     quarantine_quota: Share = Field(description="share of rows that may be set aside before the task fails")
     label_delay_periods: int = Field(0, ge=0, le=520, description="periods until the labels of a partition are known")
+    labels: Labels | None = Field(None, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _named_columns_exist(self) -> "DataSection":
@@ -150,12 +162,23 @@ class DataSection(Spec):
         self.require_declared((self.target,), ("target",))
         self.require_declared(self.key, ("key",))
         self._require_type(self.time, "time", ColumnType.TIMESTAMP)
+        self._require_labels_can_be_joined()
         if self.target in self.key:
             raise refused(f"holds the target {shown(self.target)}: a row is named before its label is known", ("key",))
         if taken := [name for name in (self.time, *self.key) if name in PREDICTION_COLUMNS]:
             text = f"{shown(taken[0])} is a column of the prediction log: expected another name for the time or a key"
             raise refused(text, ("columns",))
         return self
+
+    @property
+    def label_key(self) -> tuple[str, ...]:
+        """Columns by which labels of another source are joined."""
+        return (self.labels.key if self.labels else None) or self.key
+
+    @property
+    def delivered(self) -> dict[str, ColumnType]:
+        """The columns of the source: all, but for a target that another source delivers."""
+        return {name: kind for name, kind in self.columns.items() if self.labels is None or name != self.target}
 
     @property
     def zone(self) -> str:
@@ -168,6 +191,17 @@ class DataSection(Spec):
             if column not in self.columns:
                 text = f"names column {shown(column)}, which is not declared under data.columns"
                 raise refused(text, at, column, self.columns)
+
+    def _require_labels_can_be_joined(self) -> None:
+        if self.labels is None:
+            return
+        self.require_declared(self.label_key, ("labels", "key"))
+        if self.target in self.label_key:
+            text = f"holds the target {shown(self.target)}: expected columns that both sources have"
+            raise refused(text, ("labels", "key"))
+        if not self.label_delay_periods:
+            text = "is 0: expected 1 or more, since data.labels says that labels come later than their rows"
+            raise refused(text, ("label_delay_periods",) if "label_delay_periods" in self.model_fields_set else ())
 
     def _require_type(self, column: str, at: str, *allowed: ColumnType) -> None:
         declared = self.columns[column]
@@ -326,6 +360,8 @@ class PipelineSpec(Spec):
     def _query_is_bound(self) -> "PipelineSpec":
         if isinstance(self.source, SqlSource):
             self.source.require_bound(("source",))
+        if self.data.labels and isinstance(self.data.labels.source, SqlSource):
+            self.data.labels.source.require_bound(("data", "labels", "source"))
         return self
 
     @model_validator(mode="after")
@@ -349,6 +385,10 @@ class PipelineSpec(Spec):
     def first_partition(self) -> Partition:
         """The partition in which ``schedule.start`` lies; of hours, the first one of that day."""
         return Partition.containing(dt.datetime.combine(self.schedule.start, dt.time(), UTC), self.period)
+
+    def labels_due_utc(self, partition: Partition) -> dt.datetime:
+        """When the labels of ``partition`` are known."""
+        return partition.shift(self.data.label_delay_periods).end_utc
 
     def _firing_offset(self, at: str) -> dt.timedelta:
         expression = getattr(self.schedule, at)

@@ -39,15 +39,21 @@ class Labelled:
 def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Labelled:
     """Read published partitions, in the order of ``paths``, into one frame.
 
+    Where labels come from a source of their own, rows without one are left out: theirs never came.
+
     Raises:
         DataError: there are no rows, or a label is missing or none of the task's.
         IntegrityError: a file is damaged or does not hold the declared columns.
     """
     frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
-    if frame.empty:
+    if frame.empty or (data.labels is not None and frame[data.target].isna().all()):
         raise DataError(
-            f"Partitions {', '.join(path.name for path in paths)} hold no rows: nothing to train or judge on."
+            f"Partitions {', '.join(path.name for path in paths)} hold no rows"
+            + (" with a label" if data.labels else "")
+            + ": nothing to train or judge on."
         )
+    if data.labels is not None:
+        frame = frame[frame[data.target].notna()].reset_index(drop=True)
     target = frame.pop(data.target)
     labels = task.encode(target)
     wrong = np.isnan(labels)

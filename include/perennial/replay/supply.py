@@ -107,7 +107,7 @@ def _deliver(pipeline: Pipeline, settings: Settings, partition: Partition) -> tu
     if store.exists(record):
         validated = Validated.model_validate_json(store.get_bytes(record))
     else:
-        snapshot = take_snapshot(pipeline, partition, store, SettingsConnections(settings))
+        snapshot = take_snapshot(pipeline, partition, store, SettingsConnections(settings), late=False)
         validated = validate(pipeline, snapshot, store)
         store.put_bytes(record, validated.model_dump_json().encode())
     path = store.root / validated.object_key

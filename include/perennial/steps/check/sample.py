@@ -16,11 +16,12 @@ from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
-from include.perennial.sources import Connections, read, read_whole
+from include.perennial.sources import Connections, read_whole
 from include.perennial.sources.wanted import OfPartition
 from include.perennial.spec import FilesSource
 from include.perennial.steps.check.narrow import narrowed
 from include.perennial.steps.check.newest import listed, tried
+from include.perennial.steps.delivered import read_delivered
 from include.perennial.steps.snapshot import fetch_snapshot, take_snapshot
 from include.perennial.steps.validate import valid_rows
 from include.perennial.stores.objects import LocalObjects
@@ -81,7 +82,7 @@ def deliveries(
         Unavailable, BadInput: as the source.
     """
     source, delay = pipeline.spec.source, pipeline.spec.data.label_delay_periods
-    if isinstance(source, FilesSource) and "{key}" not in source.path:
+    if isinstance(source, FilesSource) and "{key}" not in source.path and pipeline.spec.data.labels is None:
         return _of_whole_table(pipeline, source, n, scratch, connections, now)
     known = listed(pipeline)
     if known is not None:
@@ -183,7 +184,7 @@ def _delivered(
     partition: Partition,
     scratch: Path,
     connections: Connections,
-    read_it: Callable[[Pipeline, Partition, Path], pd.DataFrame] = read,
+    read_it: Callable[[Pipeline, Partition, Path], pd.DataFrame] = read_delivered,
 ) -> Delivered:
     start = time.perf_counter()
     store = LocalObjects(scratch / "store")

@@ -42,12 +42,14 @@ def path_of(pipeline: str, key: str) -> str:
 
 def meta_of(validated: Validated) -> dict[str, str | int]:
     """The ``meta`` section of a partition's ``.dvc`` file."""
+    labelled = {} if validated.rows_labelled is None else {"rows_labelled": validated.rows_labelled}
     return {
         "sha256": validated.sha256,
         "rows": validated.rows,
         "rows_quarantined": validated.rows_quarantined,
         "snapshot_digest": validated.snapshot_digest,
         "suite_digest": validated.suite_digest,
+        **labelled,
     }
 
 
