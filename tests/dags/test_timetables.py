@@ -17,8 +17,12 @@ def test_a_scheduled_run_carries_the_key_of_the_period_before(period: Period, af
     timetable = CronPartitionTimetable(CRONS[period], timezone="UTC", run_offset=-1, key_format=period.key_format)
     run_at = pendulum.parse(after, tz="UTC")
 
+    labels = CronPartitionTimetable(CRONS[period], timezone="UTC", run_offset=-3, key_format=period.key_format)
+
     for _ in range(30):
         run_at = timetable._get_next(run_at)
         _, key = timetable._get_partition_info(run_at)
-        assert key == Partition.containing(dt.datetime.fromisoformat(run_at.isoformat()), period).shift(-1).key
+        newest = Partition.containing(dt.datetime.fromisoformat(run_at.isoformat()), period).shift(-1)
+        assert key == newest.key
+        assert labels._get_partition_info(run_at)[1] == newest.shift(-2).key
         assert Partition.of_key(key, period).key == key

@@ -46,14 +46,12 @@ def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Label
         IntegrityError: a file is damaged or does not hold the declared columns.
     """
     frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
-    if frame.empty or (data.labels is not None and frame[data.target].isna().all()):
-        raise DataError(
-            f"Partitions {', '.join(path.name for path in paths)} hold no rows"
-            + (" with a label" if data.labels else "")
-            + ": nothing to train or judge on."
-        )
     if data.labels is not None:
         frame = frame[frame[data.target].notna()].reset_index(drop=True)
+    if frame.empty:
+        raise DataError(
+            f"Partitions {', '.join(path.name for path in paths)} hold no rows: nothing to train or judge on."
+        )
     target = frame.pop(data.target)
     labels = task.encode(target)
     wrong = np.isnan(labels)
