@@ -59,8 +59,12 @@ def make_pipeline(
     quota: float = 0.2,
     expectations: str = EXPECTATIONS,
     source_py: str | None = None,
+    **more: object,
 ) -> Pipeline:
-    """The pipeline ``small`` below ``root``; its source is ``delivery/{key}.csv`` unless told otherwise."""
+    """The pipeline ``small`` below ``root``; its source is ``delivery/{key}.csv`` unless told otherwise.
+
+    ``more`` are further keys of ``data``.
+    """
     folder = root / "pipelines" / "small"
     folder.mkdir(parents=True, exist_ok=True)
     data = {
@@ -69,6 +73,7 @@ def make_pipeline(
         "target": target,
         "columns": dict(columns),
         "quarantine_quota": quota,
+        **more,
     }
     spec = {**_SPEC, "source": source or files("delivery/{key}.csv"), "data": data}
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(spec, allow_unicode=True, sort_keys=False))

@@ -4,6 +4,7 @@
 ``train``   plan -> fit (mapped) -> judge -> register -> promote
 ``score``   each new partition, with the champion of its time
 ``monitor`` ready -> measure -> decide -> retrain, once per scored partition
+``labels``  labels -> validate -> version, where labels come from a source of their own
 ``champion`` roll back, freeze, unfreeze or promote by hand
 ``common``  default arguments, timetable and assets, the same for all
 """
@@ -16,6 +17,7 @@ from include.perennial.pipeline_folder import load_pipeline
 from include.perennial.settings import Settings
 from perennial_dags.champion import champion_dag
 from perennial_dags.ingest import ingest_dag
+from perennial_dags.labels import labels_dag
 from perennial_dags.monitor import monitor_dag
 from perennial_dags.score import score_dag
 from perennial_dags.train import train_dag
@@ -28,4 +30,5 @@ def build_dags(name: str) -> list[DAG]:
         SpecError: the folder is broken; Airflow shows it as the import error of the calling file.
     """
     spec = load_pipeline(name, Settings.from_env().pipelines).spec
-    return [ingest_dag(spec), train_dag(spec), score_dag(spec), monitor_dag(spec), champion_dag(spec)]
+    labels = [labels_dag(spec)] if spec.data.labels else []
+    return [ingest_dag(spec), *labels, train_dag(spec), score_dag(spec), monitor_dag(spec), champion_dag(spec)]

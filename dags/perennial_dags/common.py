@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from airflow.sdk import Asset, CronPartitionTimetable
+from airflow.sdk import Asset, CronPartitionTimetable, Param
 
+from include.perennial.partitions import Period
 from include.perennial.spec import PipelineSpec
 
 # An outage of MLflow, S3 or the ledger may pass: after 10, 20, 40 and 80 s it is tried again, so that two minutes are
@@ -25,14 +26,29 @@ def default_args(spec: PipelineSpec) -> dict[str, object]:
     return DEFAULT_ARGS | {"owner": spec.owner}
 
 
-def timetable(cron: str) -> CronPartitionTimetable:
-    """Each run is about the period that ended before it; its partition key is that period's first day."""
-    return CronPartitionTimetable(cron, timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
+def timetable(spec: PipelineSpec, cron: str, periods_before: int = 0) -> CronPartitionTimetable:
+    """Each run is about the period that ended before it, or one ``periods_before`` that; its key says how it begins."""
+    return CronPartitionTimetable(
+        cron, timezone="UTC", run_offset=-1 - periods_before, key_format=spec.period.key_format
+    )
+
+
+def partition_param(spec: PipelineSpec) -> Param:
+    """The field of a form that names a partition."""
+    which = "The period, by its beginning" if spec.period is Period.HOUR else "First day of the period"
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=spec.period.key_pattern,
+        title="Partition",
+        description=f"{which}, {spec.period.key_form.split()[-1]}. "
+        "Empty: the run's own partition, else the newest complete one.",
+    )
 
 
 def start_date(spec: PipelineSpec) -> dt.datetime:
     """Start of the first partition a backfill may ask for."""
-    return dt.datetime.combine(spec.schedule.start, dt.time(), dt.UTC)
+    return spec.first_partition.start_utc
 
 
 def partitions_asset(spec: PipelineSpec) -> Asset:

@@ -18,21 +18,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from include.perennial.spec import PipelineSpec
 from perennial_airflow.notifiers import deadline, on_refused_data
 from perennial_airflow.operators.ingest import SnapshotOperator, ValidateOperator, VersionOperator
 from perennial_airflow.pods import pod_of
-from perennial_dags.common import default_args, partitions_asset, start_date, timetable
-
-PARTITION_PARAM = Param(
-    None,
-    type=["null", "string"],
-    pattern=r"^\d{4}-\d{2}-\d{2}$",
-    title="Partition",
-    description="First day of the period, YYYY-MM-DD. Empty: the run's own partition, else the newest complete one.",
-)
+from perennial_dags.common import default_args, partition_param, partitions_asset, start_date, timetable
 
 
 def ingest_dag(spec: PipelineSpec) -> DAG:
@@ -41,14 +33,14 @@ def ingest_dag(spec: PipelineSpec) -> DAG:
         dag_id=f"{spec.name}.ingest",
         description=f"{spec.title}: fetch, check and version one {spec.period}",
         doc_md=__doc__,
-        schedule=timetable(spec.schedule.ingest),
+        schedule=timetable(spec, spec.schedule.ingest),
         start_date=start_date(spec),
         catchup=False,
         max_active_runs=8,
         dagrun_timeout=dt.timedelta(hours=3),
         deadline=deadline(spec),
         default_args=default_args(spec),
-        params={"partition": PARTITION_PARAM},
+        params={"partition": partition_param(spec)},
         tags=["perennial", spec.name],
     ) as dag:
         snapshot = SnapshotOperator(task_id="snapshot", pipeline=spec.name)

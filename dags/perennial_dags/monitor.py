@@ -40,8 +40,7 @@ from perennial_airflow.operators.monitor import (
 )
 from perennial_airflow.operators.monitor_report import ReportOperator
 from perennial_airflow.pods import pod_of
-from perennial_dags.common import champion_asset, default_args, predictions_asset, start_date
-from perennial_dags.ingest import PARTITION_PARAM
+from perennial_dags.common import champion_asset, default_args, partition_param, predictions_asset, start_date
 
 
 def monitor_dag(spec: PipelineSpec) -> DAG:
@@ -57,7 +56,7 @@ def monitor_dag(spec: PipelineSpec) -> DAG:
         max_active_runs=128,
         dagrun_timeout=_longest_wait(spec) + dt.timedelta(days=1),
         default_args=default_args(spec),
-        params={"partition": PARTITION_PARAM},
+        params={"partition": partition_param(spec)},
         tags=["perennial", spec.name],
     ) as dag:
         ready = PartitionReadySensor(task_id="ready", pipeline=spec.name, poke_interval=30)
@@ -87,4 +86,4 @@ def monitor_dag(spec: PipelineSpec) -> DAG:
 
 def _longest_wait(spec: PipelineSpec) -> dt.timedelta:
     periods = spec.data.label_delay_periods + spec.monitor.performance.label_wait_periods
-    return periods * spec.period.length
+    return periods * spec.period.longest

@@ -27,8 +27,7 @@ from airflow.sdk import DAG, IdentityMapper, Param, PartitionedAssetTimetable
 from include.perennial.spec import PipelineSpec
 from perennial_airflow.operators.score import ScoreOperator
 from perennial_airflow.pods import pod_of
-from perennial_dags.common import default_args, partitions_asset, predictions_asset, start_date
-from perennial_dags.ingest import PARTITION_PARAM
+from perennial_dags.common import default_args, partition_param, partitions_asset, predictions_asset, start_date
 
 CHAMPION_AS_OF_PARAM = Param(
     None,
@@ -51,7 +50,7 @@ def score_dag(spec: PipelineSpec) -> DAG:
         max_active_runs=4,
         dagrun_timeout=dt.timedelta(hours=3),
         default_args=default_args(spec),
-        params={"partition": PARTITION_PARAM, "champion_as_of": CHAMPION_AS_OF_PARAM},
+        params={"partition": partition_param(spec), "champion_as_of": CHAMPION_AS_OF_PARAM},
         tags=["perennial", spec.name],
     ) as dag:
         ScoreOperator(

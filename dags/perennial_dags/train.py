@@ -39,8 +39,7 @@ from perennial_airflow.operators.train import (
     RegisterOperator,
 )
 from perennial_airflow.pods import pod_of
-from perennial_dags.common import champion_asset, default_args, partitions_asset, start_date, timetable
-from perennial_dags.ingest import PARTITION_PARAM
+from perennial_dags.common import champion_asset, default_args, partition_param, partitions_asset, start_date, timetable
 
 
 def train_dag(spec: PipelineSpec) -> DAG:
@@ -49,7 +48,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
         dag_id=f"{spec.name}.train",
         description=f"{spec.title}: fit, judge, register and promote",
         doc_md=__doc__,
-        schedule=timetable(spec.schedule.train),
+        schedule=timetable(spec, spec.schedule.train),
         start_date=start_date(spec),
         catchup=False,
         max_active_runs=1,
@@ -116,7 +115,7 @@ def _waits(spec: PipelineSpec) -> dt.timedelta:
 def _params(spec: PipelineSpec) -> dict[str, Param]:
     candidates = ", ".join(spec.candidates)
     return {
-        "partition": PARTITION_PARAM,
+        "partition": partition_param(spec),
         "reason": Param(
             "", type="string", maxLength=500, title="Reason", description="Why this run; kept in the ledger."
         ),

@@ -27,12 +27,15 @@ _EXACT_IN_FLOAT = 2**53
 _ZONED = r"(Z|[+-]\d{2}:?\d{2})$"
 
 
-def convert(values: pa.ChunkedArray, kind: ColumnType, where: str, column: str, first_row: int) -> pa.ChunkedArray:
+def convert(
+    values: pa.ChunkedArray, kind: ColumnType, where: str, column: str, first_row: int, zone: str = "UTC"
+) -> pa.ChunkedArray:
     """``values`` as the Arrow type of ``kind``, nulls kept.
 
     Args:
         where: what the column was read from; ``column`` its name; for messages.
         first_row: number of the first row in messages.
+        zone: IANA name of the time zone in which moments without one are.
 
     Raises:
         DataError: a value is not of the declared type; names the first such row.
@@ -41,9 +44,9 @@ def convert(values: pa.ChunkedArray, kind: ColumnType, where: str, column: str, 
     if not _convertible(values.type, kind):
         raise _refusal(kind, f"{where}, column {shown(column, 60)}", f"values of type {values.type}")
     try:
-        converted = _cast(values, kind)
+        converted = _cast(values, kind, zone)
     except pa.ArrowException:
-        row = first_bad(values, kind)
+        row = first_bad(values, kind, zone)
         raise _refusal(kind, _place(where, row + first_row, column), _cell(values, row)) from None
     row = _first_inexact(converted)
     if row >= 0:
@@ -99,7 +102,7 @@ def _convertible(found: pa.DataType, kind: ColumnType) -> bool:
             return pa.types.is_timestamp(found) or pa.types.is_date(found)
 
 
-def _cast(values: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
+def _cast(values: pa.ChunkedArray, kind: ColumnType, zone: str) -> pa.ChunkedArray:
     """``values`` as ``kind``; every value that would change meaning raises ``ArrowInvalid``."""
     match kind:
         case ColumnType.INTEGER:
@@ -111,8 +114,8 @@ def _cast(values: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
             bits = _integers(values)
             _demand(pc.is_in(bits, pa.array([0, 1, None], pa.int64())))
             return bits.cast(pa.bool_())
-        case ColumnType.TIMESTAMP if pa.types.is_string(values.type):
-            return _moments(values)
+        case ColumnType.TIMESTAMP if getattr(values.type, "tz", None) is None:
+            return _moments(values, zone)
         case ColumnType.DATE if pa.types.is_timestamp(values.type):
             local = pc.local_timestamp(values) if values.type.tz else values
             _demand(pc.equal(pc.floor_temporal(local, unit="day"), local))
@@ -127,12 +130,23 @@ def _integers(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values.cast(pa.int64())
 
 
-def _moments(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+def _moments(texts: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
+    if not pa.types.is_string(texts.type):
+        return _in_zone(texts.cast(pa.timestamp("ns")), zone)
     zoned = pc.match_substring_regex(texts, _ZONED)
     nothing = pa.scalar(None, texts.type)
     with_zone = pc.if_else(zoned, texts, nothing).cast(ARROW_TYPES[ColumnType.TIMESTAMP])
-    without = pc.if_else(zoned, nothing, texts).cast(pa.timestamp("ns")).cast(ARROW_TYPES[ColumnType.TIMESTAMP])
-    return pc.coalesce(with_zone, without)
+    without = pc.if_else(zoned, nothing, texts).cast(pa.timestamp("ns"))
+    return pc.coalesce(with_zone, _in_zone(without, zone))
+
+
+def _in_zone(local: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
+    """Moments of a clock in ``zone``. An hour that it shows twice is taken for the second one, as PostgreSQL does; a
+    time that it skipped is the last moment before the clock was put forward. Both keep the order of the clock."""
+    if zone == "UTC":
+        return local.cast(ARROW_TYPES[ColumnType.TIMESTAMP])
+    known = pc.assume_timezone(local, zone, ambiguous="latest", nonexistent="earliest")
+    return known.cast(ARROW_TYPES[ColumnType.TIMESTAMP])
 
 
 def _demand(holds: pa.ChunkedArray) -> None:
@@ -140,22 +154,22 @@ def _demand(holds: pa.ChunkedArray) -> None:
         raise pa.ArrowInvalid("a value is not of the declared type")
 
 
-def first_bad(values: pa.ChunkedArray, kind: ColumnType) -> int:
+def first_bad(values: pa.ChunkedArray, kind: ColumnType, zone: str = "UTC") -> int:
     """Index of the first value that does not convert (there is one), by bisection: a column may hold millions."""
     good, bad = 0, len(values)
     while bad - good > 1:
         middle = (good + bad) // 2
-        if converts(values.slice(good, middle - good), kind):
+        if converts(values.slice(good, middle - good), kind, zone):
             good = middle
         else:
             bad = middle
     return good
 
 
-def converts(values: pa.ChunkedArray, kind: ColumnType) -> bool:
+def converts(values: pa.ChunkedArray, kind: ColumnType, zone: str = "UTC") -> bool:
     """Whether every one of ``values`` can be ``kind``."""
     try:
-        _cast(values, kind)
+        _cast(values, kind, zone)
     except pa.ArrowException:
         return False
     return True

@@ -7,7 +7,7 @@ Airflow's XCom and into the ledger: keys, digests, decisions; never data.
 import enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Contract(BaseModel):
@@ -52,7 +52,11 @@ class Snapshot(Contract):
 
 
 class Validated(Contract):
-    """A checked partition: Parquet at ``object_key``, and what was set aside."""
+    """A checked partition: Parquet at ``object_key``, and what was set aside.
+
+    ``rows_elsewhere`` are rows that belong to other partitions, by key; ``rows_labelled`` is None where labels come
+    with the rows.
+    """
 
     pipeline: str
     key: str
@@ -67,10 +71,15 @@ class Validated(Contract):
     docs_key: str | None
     suite_digest: str
     columns: dict[str, str]
+    rows_elsewhere: dict[str, int] = {}
+    rows_labelled: int | None = None
 
 
 class PartitionVersion(Contract):
-    """One partition as the data registry holds it at ``commit``."""
+    """One partition as the data registry holds it at ``commit``.
+
+    ``rows_labelled``: how many of its rows have a label, where labels come from a source of their own.
+    """
 
     pipeline: str
     key: str
@@ -84,13 +93,20 @@ class PartitionVersion(Contract):
     commit: str
     changed: bool = False
     previous_sha256: str | None = None
+    # Left out where it says nothing, so that records of partitions from before there was such a key stay equal.
+    rows_labelled: int | None = Field(None, exclude_if=lambda value: value is None)
+
+    @property
+    def rows_to_learn(self) -> int:
+        """Rows on which a model can be trained and judged."""
+        return self.rows if self.rows_labelled is None else self.rows_labelled
 
 
 # --- train ----------------------------------------------------------------------------------
 
 
 class PartitionRef(Contract):
-    """A partition by content: what a window is made of."""
+    """A partition by content: what a window is made of. ``rows`` are those that have a label."""
 
     key: str
     sha256: str

@@ -1,17 +1,19 @@
 """Cron expressions that fire once per partition: the only schedules a pipeline may have.
 
-A run's partition key is the day of the firing before it, so an expression that fires twice a
-week, skips weeks or fires on another day than Monday would name partitions that do not exist.
+A run's partition key is the beginning of the period in which the firing before it was, so an expression
+that fires twice a week, skips weeks or fires on another day than Monday would name partitions that do not exist.
 """
 
 import datetime as dt
 
 from include.perennial.partitions import Period
 
-_FIRST_DAY = {Period.DAY: ("*",), Period.WEEK: ("1", "mon")}
+_FIRST_DAY = {Period.DAY: ("*", "*"), Period.WEEK: ("*", "1"), Period.MONTH: ("1", "*")}
 _WORDING = {
+    Period.HOUR: "once an hour: minute (0-59), *, *, *, *, such as '5 * * * *'",
     Period.DAY: "once a day: minute (0-59), hour (0-23), *, *, *, such as '0 4 * * *'",
     Period.WEEK: "once a week, on the Monday that starts it: minute (0-59), hour (0-23), *, *, 1, such as '0 4 * * 1'",
+    Period.MONTH: "once a month, on its first day: minute (0-59), hour (0-23), 1, *, *, such as '0 4 1 * *'",
 }
 
 
@@ -23,7 +25,12 @@ def firing_offset(expression: str, period: Period) -> dt.timedelta:
     """
     try:
         minute, hour, day, month, weekday = expression.split()
-        if (day, month) != ("*", "*") or weekday.lower() not in _FIRST_DAY[period]:
+        weekday = "1" if weekday.lower() == "mon" else weekday
+        if period is Period.HOUR:
+            if (hour, day, month, weekday) != ("*", "*", "*", "*"):
+                raise ValueError(expression)
+            return dt.timedelta(minutes=_number(minute, 59))
+        if (day, weekday) != _FIRST_DAY[period] or month != "*":
             raise ValueError(expression)
         return dt.timedelta(hours=_number(hour, 23), minutes=_number(minute, 59))
     except ValueError:

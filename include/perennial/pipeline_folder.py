@@ -25,7 +25,7 @@ Kind = Literal["features", "source", "expectations", "model"]
 _HOLDS = {
     "features.py": "the scikit-learn transformer class named by `features`",
     "expectations.py": "the lists BATCH and ROWS of Great Expectations objects",
-    "source.py": "deliver(partition, folder, **options) and assemble(partition, folder), since source.kind is python",
+    "source.py": "deliver(partition, folder, **options) and assemble(partition, folder), since a source.kind is python",
     "model.py": "the functions that candidates name as model.<function>",
 }
 
@@ -132,7 +132,9 @@ def _read_sources(root: Path, folder: Path) -> dict[str, str]:
 
 def _required_files(spec: PipelineSpec) -> list[str]:
     own_models = any(candidate.estimator.startswith("model.") for candidate in spec.candidates.values())
-    optional = {"source.py": isinstance(spec.source, PythonSource), "model.py": own_models}
+    sources = [spec.source, *([spec.data.labels.source] if spec.data.labels else [])]
+    own_source = any(isinstance(source, PythonSource) for source in sources)
+    optional = {"source.py": own_source, "model.py": own_models}
     return ["features.py", "expectations.py", *(name for name, needed in optional.items() if needed)]
 
 

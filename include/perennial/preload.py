@@ -10,6 +10,7 @@ import include.perennial.steps.describe_partition
 import include.perennial.steps.describe_version
 import include.perennial.steps.fit
 import include.perennial.steps.judge
+import include.perennial.steps.labels
 import include.perennial.steps.measure
 import include.perennial.steps.plan
 import include.perennial.steps.promote

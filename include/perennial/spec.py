@@ -18,12 +18,13 @@ from include.perennial.spec_fields import (
     Column,
     Columns,
     Name,
-    Query,
     Share,
     SourcePath,
     Spec,
+    TimeZone,
     distinct,
     is_none,
+    parameters_of,
     refused,
 )
 from include.perennial.spec_metrics import (
@@ -44,10 +45,26 @@ PREDICTION_COLUMNS = ("p", "class", "model_version", "dataset_sha256", "scored_a
 __all__ = ["COMPARABLE", "HIGHEST", "LOWER_IS_BETTER", "LOWEST", "METRICS", "Metric", "TaskKind"]
 
 
-class FilesSource(Spec):
+class Source(Spec):
+    """What all sources have in common."""
+
+    delivery: Literal["increment", "snapshot"] | None = Field(
+        None,
+        exclude_if=is_none,
+        description="increment: a delivery is of one partition, and rows of other times are set aside; snapshot: it "
+        "holds the whole table each time, of which a partition takes its rows. Default: increment",
+    )
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether each delivery holds the whole table."""
+        return self.delivery == "snapshot"
+
+
+class FilesSource(Source):
     """CSV, CSV.gz, Parquet or JSON lines from a folder or an S3 prefix. ``{key}`` in ``path`` is the partition key.
 
-    Without ``{key}`` the file holds all time and each partition takes the rows of its interval.
+    Without ``{key}`` the file holds all time: it is a snapshot unless ``delivery`` says otherwise.
     """
 
     kind: Literal["files"]
@@ -56,16 +73,30 @@ class FilesSource(Spec):
     connection: str | None = Field(None, description="Airflow connection with S3 credentials")
     null_values: tuple[str, ...] = ("", "NA")
 
+    @property
+    def is_snapshot(self) -> bool:
+        return self.delivery == "snapshot" or (self.delivery is None and "{key}" not in self.path)
 
-class SqlSource(Spec):
-    """A SELECT with ``:start`` and ``:end`` bound to the partition's UTC bounds; read-only."""
+
+class SqlSource(Source):
+    """A SELECT, read-only, with ``:start`` and ``:end`` bound to the partition's bounds; a snapshot may leave them out.
+
+    The bounds are moments of the clock in ``data.timezone``.
+    """
 
     kind: Literal["sql"]
     connection: str = Field(min_length=1, description="Airflow connection id")
-    query: Query
+    query: str = Field(min_length=1)
+
+    def require_bound(self, at: tuple[str, ...]) -> None:
+        """Refuse an increment that would bring all rows every time; ``at`` is where the source stands."""
+        for name in ("start", "end"):
+            if not self.is_snapshot and name not in parameters_of(self.query):
+                text = f"does not use :{name}: expected a SELECT bound by :start and :end of the partition"
+                raise refused(text, (*at, "query"))
 
 
-class PythonSource(Spec):
+class PythonSource(Source):
     """``source.py`` in the pipeline folder: ``deliver(partition, folder, **options)`` writes files."""
 
     kind: Literal["python"]
@@ -97,6 +128,17 @@ class Schedule(Spec):
         return self
 
 
+class Labels(Spec):
+    """Labels that come later, from a source of their own, and are joined to the rows by key once they are due.
+
+    The source delivers the columns of ``key`` and the target, for rows of any partition: those of others are left
+    alone. Of a Python source the functions ``deliver_labels`` and ``assemble_labels`` of ``source.py`` are called.
+    """
+
+    source: Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="kind")]
+    key: Columns | None = Field(None, description="columns that name a row in both sources; default: data.key")
+
+
 class DataSection(Spec):
     """Columns of a valid partition and what they mean."""
 
@@ -104,8 +146,15 @@ class DataSection(Spec):
     key: Columns
     target: Column
     columns: dict[Column, ColumnType] = Field(min_length=2)
+    timezone: TimeZone | None = Field(
+        None,
+        exclude_if=is_none,
+        description="IANA name of the zone in which moments without one are, such as Europe/Berlin. Default: UTC. "
+        "Partitions begin in UTC whatever it says",
+    )
     quarantine_quota: Share = Field(description="share of rows that may be set aside before the task fails")
     label_delay_periods: int = Field(0, ge=0, le=520, description="periods until the labels of a partition are known")
+    labels: Labels | None = Field(None, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _named_columns_exist(self) -> "DataSection":
@@ -113,6 +162,7 @@ class DataSection(Spec):
         self.require_declared((self.target,), ("target",))
         self.require_declared(self.key, ("key",))
         self._require_type(self.time, "time", ColumnType.TIMESTAMP)
+        self._require_labels_can_be_joined()
         if self.target in self.key:
             raise refused(f"holds the target {shown(self.target)}: a row is named before its label is known", ("key",))
         if taken := [name for name in (self.time, *self.key) if name in PREDICTION_COLUMNS]:
@@ -120,12 +170,38 @@ class DataSection(Spec):
             raise refused(text, ("columns",))
         return self
 
+    @property
+    def label_key(self) -> tuple[str, ...]:
+        """Columns by which labels of another source are joined."""
+        return (self.labels.key if self.labels else None) or self.key
+
+    @property
+    def delivered(self) -> dict[str, ColumnType]:
+        """The columns of the source: all, but for a target that another source delivers."""
+        return {name: kind for name, kind in self.columns.items() if self.labels is None or name != self.target}
+
+    @property
+    def zone(self) -> str:
+        """Name of the zone in which moments without one are."""
+        return self.timezone or "UTC"
+
     def require_declared(self, columns: tuple[str, ...], at: tuple[str, ...]) -> None:
         """Refuse the first of ``columns`` that ``data.columns`` does not declare; ``at`` is where they stand."""
         for column in columns:
             if column not in self.columns:
                 text = f"names column {shown(column)}, which is not declared under data.columns"
                 raise refused(text, at, column, self.columns)
+
+    def _require_labels_can_be_joined(self) -> None:
+        if self.labels is None:
+            return
+        self.require_declared(self.label_key, ("labels", "key"))
+        if self.target in self.label_key:
+            text = f"holds the target {shown(self.target)}: expected columns that both sources have"
+            raise refused(text, ("labels", "key"))
+        if not self.label_delay_periods:
+            text = "is 0: expected 1 or more, since data.labels says that labels come later than their rows"
+            raise refused(text, ("label_delay_periods",) if "label_delay_periods" in self.model_fields_set else ())
 
     def _require_type(self, column: str, at: str, *allowed: ColumnType) -> None:
         declared = self.columns[column]
@@ -270,15 +346,22 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _schedule_fits_the_period(self) -> "PipelineSpec":
-        start = dt.datetime.combine(self.schedule.start, dt.time(), UTC)
-        first_day = Partition.containing(start, self.period).key
-        if first_day != str(self.schedule.start):
+        first_day = self.first_partition.start_utc.date()
+        if first_day != self.schedule.start:
             text = f"is {self.schedule.start}: expected the first day of a {self.period}, such as {first_day}"
             raise refused(text, ("schedule", "start"))
         ingest, train = (self._firing_offset(at) for at in ("ingest", "train"))
         if train <= ingest:
             text = f"is {shown(self.schedule.train)}: expected later in the {self.period} than schedule.ingest"
             raise refused(f"{text}, {shown(self.schedule.ingest)}, whose data it trains on", ("schedule", "train"))
+        return self
+
+    @model_validator(mode="after")
+    def _query_is_bound(self) -> "PipelineSpec":
+        if isinstance(self.source, SqlSource):
+            self.source.require_bound(("source",))
+        if self.data.labels and isinstance(self.data.labels.source, SqlSource):
+            self.data.labels.source.require_bound(("data", "labels", "source"))
         return self
 
     @model_validator(mode="after")
@@ -297,6 +380,15 @@ class PipelineSpec(Spec):
     def _columns_of_the_monitor_exist(self) -> "PipelineSpec":
         self.data.require_declared(self.monitor.drift.shown_only, ("monitor", "drift", "shown_only"))
         return self
+
+    @property
+    def first_partition(self) -> Partition:
+        """The partition in which ``schedule.start`` lies; of hours, the first one of that day."""
+        return Partition.containing(dt.datetime.combine(self.schedule.start, dt.time(), UTC), self.period)
+
+    def labels_due_utc(self, partition: Partition) -> dt.datetime:
+        """When the labels of ``partition`` are known."""
+        return partition.shift(self.data.label_delay_periods).end_utc
 
     def _firing_offset(self, at: str) -> dt.timedelta:
         expression = getattr(self.schedule, at)

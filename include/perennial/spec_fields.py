@@ -1,13 +1,14 @@
 """The base of every section of the spec, and its field types: names, columns, shares, paths and queries."""
 
 import re
+import zoneinfo
 from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from include.perennial.messages import shown
+from include.perennial.messages import did_you_mean, shown
 
 
 class Spec(BaseModel):
@@ -50,11 +51,18 @@ def _safe_path(path: str) -> str:
     return path
 
 
-def _bound_to_the_partition(query: str) -> str:
-    for parameter in (":start", ":end"):
-        if not re.search(rf"(?<![:\w]){parameter}\b", query):
-            raise refused(f"does not use {parameter}: expected a SELECT bound by :start and :end of the partition")
-    return query
+def parameters_of(query: str) -> tuple[str, ...]:
+    """Which of ``start`` and ``end``, the bounds of a partition, the query uses."""
+    return tuple(name for name in ("start", "end") if re.search(rf"(?<![:\w]):{name}\b", query))
+
+
+def _time_zone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        near = did_you_mean(name, zoneinfo.available_timezones())
+        raise refused(f"is {shown(name)}{near}: expected the IANA name of a time zone, such as Europe/Berlin") from None
+    return name
 
 
 Name = Annotated[
@@ -66,4 +74,4 @@ Column = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1), AfterValidator(distinct)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SourcePath = Annotated[str, Field(min_length=1), AfterValidator(_safe_path)]
-Query = Annotated[str, Field(min_length=1), AfterValidator(_bound_to_the_partition)]
+TimeZone = Annotated[str, Field(min_length=1), AfterValidator(_time_zone)]

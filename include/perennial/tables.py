@@ -10,7 +10,7 @@ string     string                   object, missing is None
 integer    int64                    int64; float64 with NaN where values are missing
 float      float64                  float64, missing is NaN
 boolean    bool                     bool; float64 0, 1, NaN where values are missing
-timestamp  timestamp[ns, UTC]       datetime64[ns, UTC]; moments without a zone are UTC
+timestamp  timestamp[ns, UTC]       datetime64[ns, UTC]; moments without a zone are in data.timezone
 date       date32                   datetime64[ns], midnight
 =========  =======================  =====================================================
 """
@@ -61,18 +61,21 @@ def check_header(names: Sequence[str], columns: Mapping[str, ColumnType], where:
         log.info("%s: left out undeclared columns %s", where, shown_names(extra))
 
 
-def conform(table: pa.Table, columns: Mapping[str, ColumnType], where: str, first_row: int = 1) -> pa.Table:
+def conform(
+    table: pa.Table, columns: Mapping[str, ColumnType], where: str, first_row: int = 1, zone: str = "UTC"
+) -> pa.Table:
     """``table`` with exactly the declared columns, in declared order and type.
 
     Args:
         where: what the table was read from, for messages.
         first_row: number of the first row in messages; 2 where a header is line 1.
+        zone: time zone in which moments without one are.
 
     Raises:
         DataError: a column is missing or repeated, or a value is not of its declared type.
     """
     check_header(table.column_names, columns, where)
-    arrays = {name: convert(table[name], kind, where, name, first_row) for name, kind in columns.items()}
+    arrays = {name: convert(table[name], kind, where, name, first_row, zone) for name, kind in columns.items()}
     return pa.table(arrays, schema=schema(columns))
 
 
@@ -81,14 +84,14 @@ def schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
     return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
 
 
-def from_frame(frame: pd.DataFrame, columns: Mapping[str, ColumnType], where: str) -> pa.Table:
+def from_frame(frame: pd.DataFrame, columns: Mapping[str, ColumnType], where: str, zone: str = "UTC") -> pa.Table:
     """The declared columns of a data frame; NaN, NaT and None are null.
 
     Raises:
         DataError: as ``conform``, or a column mixes types that have no common one.
     """
     names = [str(name) for name in frame.columns]
-    return _from_values(names, lambda position: frame.iloc[:, position], columns, where, 1)
+    return _from_values(names, lambda position: frame.iloc[:, position], columns, where, 1, zone)
 
 
 def from_rows(
@@ -97,13 +100,14 @@ def from_rows(
     columns: Mapping[str, ColumnType],
     where: str,
     first_row: int = 1,
+    zone: str = "UTC",
 ) -> pa.Table:
     """The declared columns of rows of Python values, as a database driver returns them.
 
     Raises:
         DataError: as ``from_frame``.
     """
-    return _from_values(names, lambda position: [row[position] for row in rows], columns, where, first_row)
+    return _from_values(names, lambda position: [row[position] for row in rows], columns, where, first_row, zone)
 
 
 def _from_values(
@@ -112,6 +116,7 @@ def _from_values(
     columns: Mapping[str, ColumnType],
     where: str,
     first_row: int,
+    zone: str,
 ) -> pa.Table:
     check_header(names, columns, where)
     arrays = {}
@@ -125,7 +130,7 @@ def _from_values(
                 allowed=f"{kind} in every row",
                 fix="give the column one type at the source",
             ) from None
-    return conform(pa.table(arrays), columns, where, first_row)
+    return conform(pa.table(arrays), columns, where, first_row, zone)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

@@ -124,11 +124,14 @@ def test_a_scored_partition_is_monitored(shipped: Parsed) -> None:
     assert sorted(monitor["tasks"]) == ["alert", "decide", "measure", "ready", "report", "retrain"]
 
 
-def test_where_the_spec_asks_a_new_champion_is_on_trial_before_the_policy_decides(tmp_path: Path) -> None:
+def test_a_trial_of_champions_and_a_source_of_labels_are_there_where_a_spec_asks_for_them(tmp_path: Path) -> None:
     pipelines = tmp_path / "pipelines"
     shutil.copytree(PROJECT / "include" / "pipelines", pipelines)
     with (pipelines / "flight_delays" / "pipeline.yaml").open("a") as spec:
         spec.write("\nmonitor:\n  rollback: {}\n")
+    text = (pipelines / "iris" / "pipeline.yaml").read_text()
+    later = "quarantine_quota: 0\n  label_delay_periods: 2\n  labels: {source: {kind: python}}"
+    (pipelines / "iris" / "pipeline.yaml").write_text(text.replace("quarantine_quota: 0", later))
 
     parsed = parse(tmp_path, PROJECT / "dags", pipelines)
 
@@ -136,6 +139,11 @@ def test_where_the_spec_asks_a_new_champion_is_on_trial_before_the_policy_decide
     monitor = parsed.dags["flight_delays.monitor"]
     assert (monitor["after"]["trial"], monitor["after"]["decide"]) == (["measure", "ready"], ["measure", "trial"])
     assert "flight_delays_champion" in monitor["writes"]
+    labels = parsed.dags["iris.labels"]
+    assert (labels["tasks"], labels["writes"]) == (["labels", "validate", "version"], ["iris_partitions"])
+    assert labels["serialized"]
+    assert labels["undescribed"] == []
+    assert "flight_delays.labels" not in parsed.dags
 
 
 def test_nobody_is_told_of_a_missed_schedule_unless_the_spec_names_a_channel(shipped: Parsed, tmp_path: Path) -> None:

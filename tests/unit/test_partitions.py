@@ -1,6 +1,8 @@
 """Every moment lies in exactly one partition, and every time zone names the same one."""
 
+import calendar
 import datetime as dt
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,6 +25,61 @@ def test_every_moment_lies_in_its_partition_and_in_no_other(moment: dt.datetime,
 
     neighbours = [partition.shift(n) for n in (-2, -1, 0, 1, 2)]
     assert [p.start_utc <= moment < p.end_utc for p in neighbours] == [False, False, True, False, False]
+
+
+@given(MOMENTS, PERIODS, st.integers(-2000, 2000))
+def test_a_shift_is_undone_by_its_opposite_and_counts_partitions(moment: dt.datetime, period: Period, n: int) -> None:
+    partition = Partition.containing(moment, period)
+
+    assert partition.shift(n).shift(-n) == partition
+    assert partition.shift(n).ordinal == partition.ordinal + n
+
+
+@given(MOMENTS)
+def test_a_month_is_the_days_of_the_calendar_and_a_day_has_24_hours(moment: dt.datetime) -> None:
+    month, day = Partition.containing(moment, Period.MONTH), Partition.containing(moment, Period.DAY)
+
+    assert month.length == dt.timedelta(days=calendar.monthrange(moment.year, moment.month)[1])
+    assert month.key == f"{moment:%Y-%m}-01"
+    hours = [Partition.of_key(f"{day.key}T{hour:02}", Period.HOUR) for hour in range(24)]
+    assert hours == span(hours[0], hours[-1])
+    assert (hours[0].start_utc, hours[-1].end_utc) == (day.start_utc, day.end_utc)
+
+
+@given(MOMENTS, PERIODS)
+def test_a_key_is_safe_in_the_name_of_a_file_and_of_the_form_that_is_asked_for(
+    moment: dt.datetime, period: Period
+) -> None:
+    key = Partition.containing(moment, period).key
+
+    assert re.fullmatch(r"[0-9T-]+", key)
+    assert re.fullmatch(period.key_pattern, key)
+
+
+@pytest.mark.parametrize(
+    ("key", "months", "later", "days"),
+    [
+        ("2020-01-01", 1, "2020-02-01", 29),
+        ("2021-01-01", 1, "2021-02-01", 28),
+        ("2020-12-01", 1, "2021-01-01", 31),
+        ("2021-01-01", -1, "2020-12-01", 31),
+        ("2020-02-01", 13, "2021-03-01", 31),
+        ("2020-02-01", -26, "2017-12-01", 31),
+    ],
+)
+def test_months_of_unequal_length_and_ends_of_years(key: str, months: int, later: str, days: int) -> None:
+    month = Partition.of_key(key, Period.MONTH).shift(months)
+
+    assert month.key == later
+    assert month.length == dt.timedelta(days=days)
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+def test_each_hour_of_a_night_of_clock_changes_is_its_own_partition(zone: ZoneInfo) -> None:
+    start = dt.datetime(2013, 1, 1, tzinfo=UTC)
+    told = [(start + dt.timedelta(hours=n)).astimezone(zone) for n in range(366 * 24)]
+
+    assert len({Partition.containing(moment, Period.HOUR).key for moment in told}) == len(told)
 
 
 @given(MOMENTS, PERIODS)
@@ -141,6 +198,9 @@ def test_the_week_of_a_day_across_years(day: str, key: str) -> None:
         " 2013-01-07",
         "２０１３-01-07",
         "1969-12-29",
+        "2013-01-07T0",
+        "2013-01-07T24",
+        "2013-01-07 05",
         "2200-01-06",
         "9999-12-27",
         20130107,

@@ -8,6 +8,7 @@ from include.perennial.cards.profile import ColumnProfile, Profile
 from include.perennial.contracts import PartitionVersion, Validated
 from include.perennial.gate.wording import percent
 from include.perennial.markdown import NONE, table, text
+from include.perennial.quality.sieve import told
 from include.perennial.spec import FilesSource, PipelineSpec, SqlSource
 
 # A null rate that moved by more than this says that a source changed; less is the ordinary difference of weeks.
@@ -50,6 +51,7 @@ def _facts(spec: PipelineSpec, validated: Validated, version: PartitionVersion) 
         "one row is": ", ".join(spec.data.key),
         "label": spec.data.target,
         "rows": f"{version.rows:,}",
+        **_labelled(version),
         "file": f"{version.n_bytes:,} bytes, sha256 {version.sha256}",
         "data version": version.commit,
         "snapshot": version.snapshot_digest,
@@ -58,6 +60,13 @@ def _facts(spec: PipelineSpec, validated: Validated, version: PartitionVersion) 
         "owner": spec.owner,
     }
     return table(["", ""], [[name, text(value)] for name, value in facts.items()])
+
+
+def _labelled(version: PartitionVersion) -> dict[str, str]:
+    if version.rows_labelled is None:
+        return {}
+    missing = version.rows - version.rows_labelled
+    return {"rows with a label": f"{version.rows_labelled:,}; the labels of {missing:,} have not come"}
 
 
 def _origin(spec: PipelineSpec) -> str:
@@ -71,7 +80,8 @@ def _origin(spec: PipelineSpec) -> str:
 def _quarantine(validated: Validated) -> list[str]:
     reasons = sorted(validated.quarantine_reasons.items(), key=lambda one: (-one[1], one[0]))
     lines = table(["reason", "rows"], [[text(reason), f"{rows:,}"] for reason, rows in reasons])
-    return [*lines, "", "A row with two reasons counts for both."] if len(reasons) > 1 else lines
+    lines += ["", "A row with two reasons counts for both."] if len(reasons) > 1 else []
+    return [*lines, "", text(told(validated.rows_elsewhere))] if validated.rows_elsewhere else lines
 
 
 def _changes(profile: Profile, before: Sequence[Profile]) -> list[str]:

@@ -28,7 +28,9 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--time", required=True, metavar="COLUMN", help="the moment of the row, ISO 8601; UTC if no zone"
     )
     parser.add_argument("--key", required=True, metavar="A[,B]", help="columns that name a row")
-    parser.add_argument("--period", help="length of a partition, such as day or week; default: chosen from the data")
+    parser.add_argument(
+        "--period", help="length of a partition, hour, day, week or month; default: chosen from the data"
+    )
     parser.add_argument("--leave-out", default="", metavar="A[,B]", help="columns that no model may see")
     parser.add_argument("--keep", default="", metavar="A[,B]", help="columns that are no leak, however strong")
     parser.add_argument("--dags", type=Path, default=PROJECT_ROOT / "dags", help="folder of the DAG files")

@@ -39,11 +39,15 @@ class Labelled:
 def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Labelled:
     """Read published partitions, in the order of ``paths``, into one frame.
 
+    Where labels come from a source of their own, rows without one are left out: theirs never came.
+
     Raises:
         DataError: there are no rows, or a label is missing or none of the task's.
         IntegrityError: a file is damaged or does not hold the declared columns.
     """
     frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
+    if data.labels is not None:
+        frame = frame[frame[data.target].notna()].reset_index(drop=True)
     if frame.empty:
         raise DataError(
             f"Partitions {', '.join(path.name for path in paths)} hold no rows: nothing to train or judge on."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from include.perennial.gate.arrays import Floats, Integers, Labels
+from include.perennial.gate.arrays import Bools, Floats, Integers, Labels
 from include.perennial.gate.tasks import BINARY, Task, task_of
 from include.perennial.models.metrics import measure_all
 from include.perennial.monitor import performance
@@ -40,8 +40,9 @@ class ScoredPartition:
     """All rows of a partition with the champion's predictions of them, in one order.
 
     ``x`` holds the declared columns but the target, ``p`` the predictions, one per row; ``y``, the labels, is None
-    until labels have matured, and then ``labels`` says why. ``rows_online`` of the predictions are answers of the model
-    server, which differ by at most ``online_gap`` from what the delivered rows give.
+    until labels have matured, and then ``labels`` says why; where some never came, ``labelled`` says which rows have
+    one. ``rows_online`` of the predictions are answers of the model server, which differ by at most ``online_gap`` from
+    what the delivered rows give.
     """
 
     key: str
@@ -50,6 +51,7 @@ class ScoredPartition:
     p: Floats
     y: Labels | None = None
     labels: LabelStatus = LabelStatus.WAITING
+    labelled: Bools | None = None
     rows_online: int = 0
     online_gap: float | None = None
 
@@ -126,7 +128,8 @@ def _performance_of(measurement: Measurement) -> str:
         return f"labels: {measurement.labels.value.replace('_', ' ')}"
     low, high = matured.expected_interval
     standing = "worse than" if matured.is_worse else "within"
-    return f"{matured.metric} {matured.value:.3f}, {standing} the expected {low:.3f} to {high:.3f}"
+    some = f" on {matured.rows:,} of {measurement.rows:,} rows" if matured.rows < measurement.rows else ""
+    return f"{matured.metric} {matured.value:.3f}{some}, {standing} the expected {low:.3f} to {high:.3f}"
 
 
 def _refuse(partition: ScoredPartition, task: Task) -> None:
@@ -138,7 +141,9 @@ def _refuse(partition: ScoredPartition, task: Task) -> None:
 
 
 def _signals(calibration: Calibration, partition: ScoredPartition, chosen: Integers, task: Task) -> tuple[Signal, ...]:
-    x, y = partition.x.iloc[chosen], None if partition.y is None else partition.y[chosen]
+    # Where some labels never came, the mix of those that did is no drift.
+    y = None if partition.y is None or partition.labelled is not None else partition.y[chosen]
+    x = partition.x.iloc[chosen]
     block = calibration.count(x, partition.p[chosen], y, task)
     columns = [column.cells for column in calibration.columns]
     labels = calibration.labels.cells if calibration.labels else None
@@ -181,9 +186,11 @@ def _note(limit: Limit, x: pd.DataFrame) -> str:
 def _matured(
     spec: PipelineSpec, champion: ChampionFacts, calibration: Calibration, partition: ScoredPartition
 ) -> tuple[LabelStatus, MaturedPerformance | None]:
-    y, p, metric, task = partition.y, partition.p, calibration.metric, task_of(spec)
+    x, y, p, metric, task = partition.x, partition.y, partition.p, calibration.metric, task_of(spec)
     if y is None:
         return partition.labels, None
+    if partition.labelled is not None:
+        x, y, p = x[partition.labelled], y[partition.labelled], p[partition.labelled]
     if len(y) < spec.monitor.performance.min_rows:
         return LabelStatus.TOO_FEW, None
     value = task.measure(metric, y, p)
@@ -193,12 +200,12 @@ def _matured(
         metric=metric,
         rows=len(y),
         value=value,
-        interval=performance.interval(spec, partition.x, y, p),
+        interval=performance.interval(spec, x, y, p),
         expected=calibration.expected,
         expected_interval=calibration.expected_interval,
         holdout_value=champion.holdout_value,
         metrics=measure_all(y, p, calibration.training_rate, task),
-        slices=performance.slice_values(spec, partition.x, y, p),
+        slices=performance.slice_values(spec, x, y, p),
     )
 
 

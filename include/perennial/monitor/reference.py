@@ -5,6 +5,7 @@ once new rows come. The window is therefore split into three runs of partitions;
 on two of them and predicts the third (Stone 1974, cross-validation; in blocks, since neighbouring weeks are alike).
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,14 +105,14 @@ def sample_rows(spec: PipelineSpec, key: str, rows: int) -> Integers:
     n = spec.monitor.drift.sample_rows
     if rows <= n:
         return np.arange(rows)
-    random = np.random.default_rng([spec.seed, int(key.replace("-", ""))])
+    random = np.random.default_rng([spec.seed, int(re.sub(r"\D", "", key))])
     return np.sort(random.choice(rows, n, replace=False))
 
 
 def slots(spec: PipelineSpec, key: str, x: pd.DataFrame) -> Integers:
     """Part of the partition in which each row falls, 0 to ``SLOTS - 1``."""
     partition = Partition.of_key(key, Period(spec.period))
-    passed = (x[spec.data.time] - pd.Timestamp(partition.start_utc)) / partition.period.length
+    passed = (x[spec.data.time] - pd.Timestamp(partition.start_utc)) / partition.length
     return np.clip(np.nan_to_num(passed.to_numpy(dtype=float)) * SLOTS, 0, SLOTS - 1).astype(int)
 
 

@@ -30,7 +30,7 @@ from include.perennial.monitor.signals import Counts, Name, signal_values
 from include.perennial.partitions import Period
 from include.perennial.spec import Metric, PipelineSpec
 
-QUARTER_PERIODS = {Period.WEEK: 13, Period.DAY: 91}
+QUARTER_PERIODS = {Period.HOUR: 91 * 24, Period.DAY: 91, Period.WEEK: 13, Period.MONTH: 3}
 SMALLEST = {
     SignalKind.FEATURE: 0.02,
     SignalKind.FEATURES: 0.02,

@@ -54,5 +54,5 @@ def _marks(axes: Axes, walk: Walk, row: int, color: str) -> None:
             axes.plot([_date(tick.key)], [row], marker, color=color, markerfacecolor=face)
 
 
-def _date(key: str) -> dt.date:
-    return dt.date.fromisoformat(key)
+def _date(key: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(key)

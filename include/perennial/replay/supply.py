@@ -79,7 +79,7 @@ def gather(pipeline: Pipeline, settings: Settings, first: Partition, last: Parti
 def _needed(pipeline: Pipeline, first: Partition, last: Partition) -> tuple[list[Partition], Partition]:
     """The partitions to deliver if absent, and how far back the registry is read."""
     spec = pipeline.spec
-    start = Partition.of_key(spec.schedule.start.isoformat(), spec.period)
+    start = spec.first_partition
     if last < max(first, start):
         raise BadInput(
             f"Replay of {spec.name} from {first.key} to {last.key}: expected FROM not later than TO, "
@@ -107,7 +107,7 @@ def _deliver(pipeline: Pipeline, settings: Settings, partition: Partition) -> tu
     if store.exists(record):
         validated = Validated.model_validate_json(store.get_bytes(record))
     else:
-        snapshot = take_snapshot(pipeline, partition, store, SettingsConnections(settings))
+        snapshot = take_snapshot(pipeline, partition, store, SettingsConnections(settings), late=False)
         validated = validate(pipeline, snapshot, store)
         store.put_bytes(record, validated.model_dump_json().encode())
     path = store.root / validated.object_key

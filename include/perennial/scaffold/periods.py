@@ -11,13 +11,14 @@ from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.profile import Profile
 
 _SCHEDULES = {
-    "hour": ("5 * * * *", "20 * * * *"),
-    "day": ("0 4 * * *", "0 6 * * *"),
-    "week": ("0 4 * * 1", "0 6 * * 1"),
-    "month": ("0 4 1 * *", "0 6 1 * *"),
+    Period.HOUR: ("5 * * * *", "20 * * * *"),
+    Period.DAY: ("0 4 * * *", "0 6 * * *"),
+    Period.WEEK: ("0 4 * * 1", "0 6 * * 1"),
+    Period.MONTH: ("0 4 1 * *", "0 6 1 * *"),
 }
-# Longest first that gives enough partitions: longer ones judge on more rows.
-_PREFERRED = ("week", "day", "hour")
+# Longest first that gives enough partitions: longer ones judge on more rows. A model that is a month old is for
+# those to choose who know that the world behind it is slow.
+_PREFERRED = (Period.WEEK, Period.DAY, Period.HOUR)
 ENOUGH_PARTITIONS = 8
 FEWEST_PARTITIONS = 3
 _MOST_TRAIN = 8
@@ -53,7 +54,7 @@ def calendar(asked: Asked, found: Profile, positive_rate: float) -> Calendar:
             f"{'s' if len(counts) != 1 else ''}, {span}. Expected: at least {FEWEST_PARTITIONS}, two to train. "
             "To fix: take a longer time or a shorter period, or name another column after TIME=."
         )
-    ingest, train_at = _SCHEDULES[period.value]
+    ingest, train_at = _SCHEDULES[period]
     holdout = _holdout(list(counts.values()), min(positive_rate, 1 - positive_rate))
     train = min(max(_MOST_TRAIN, 2 * holdout), len(counts) - holdout)
     start = Partition.of_key(next(iter(counts)), period).start_utc.date()
@@ -73,12 +74,12 @@ def _period(asked: Asked, found: Profile) -> Period:
     if asked.period is not None:
         if asked.period not in known:
             raise BadInput(
-                f"PERIOD is {shown(asked.period)}{did_you_mean(asked.period, known)}: expected {' or '.join(known)}."
+                f"PERIOD is {shown(asked.period)}{did_you_mean(asked.period, known)}: "
+                f"expected {', '.join(list(known)[:-1])} or {list(known)[-1]}."
             )
         return known[asked.period]
-    usable = [known[name] for name in _PREFERRED if name in known]
-    enough = [period for period in usable if len(partition_counts(found, period)) >= ENOUGH_PARTITIONS]
-    return enough[0] if enough else usable[-1]
+    enough = [period for period in _PREFERRED if len(partition_counts(found, period)) >= ENOUGH_PARTITIONS]
+    return enough[0] if enough else _PREFERRED[-1]
 
 
 def _holdout(counts: list[int], rarer_rate: float) -> int:

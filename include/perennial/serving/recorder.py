@@ -43,9 +43,10 @@ class Answered:
 
     def by_partition(self) -> Iterator[tuple[str, "Answered"]]:
         """The rows of each partition, with its key."""
-        days = pc.floor_temporal(self.rows[self.time], unit="day").to_pylist()
-        key_of = {day: Partition.containing(day.astimezone(UTC), self.period).key for day in set(days)}
-        keys = np.array([key_of[day] for day in days])
+        unit = "hour" if self.period is Period.HOUR else "day"
+        begun = pc.floor_temporal(self.rows[self.time], unit=unit).to_pylist()
+        key_of = {moment: Partition.containing(moment.astimezone(UTC), self.period).key for moment in set(begun)}
+        keys = np.array([key_of[moment] for moment in begun])
         for key in sorted(set(key_of.values())):
             mine = keys == key
             rows = self.rows.filter(pa.array(mine))

@@ -60,6 +60,7 @@ class RequestRows:
     def __init__(self, data: DataSection, max_rows: int) -> None:
         self.columns = {name: kind for name, kind in data.columns.items() if name != data.target}
         self._target = data.target
+        self._zone = data.zone
         self._named = (data.time, *data.key)
         self._max_rows = max_rows
         self._fields = {f"c{n}": name for n, name in enumerate(self.columns)}
@@ -102,7 +103,7 @@ class RequestRows:
         if problems:
             raise _refusal(problems)
         try:
-            table = from_rows(list(self.columns), values, self.columns, "the request")
+            table = from_rows(list(self.columns), values, self.columns, "the request", zone=self._zone)
         except DataError as error:
             raise Refusal(422, str(error)) from error
         return table, to_frame(table)

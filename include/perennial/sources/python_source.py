@@ -19,8 +19,10 @@ from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 
 
-def deliver(pipeline: Pipeline, partition: Partition, target: Path, options: dict[str, Any]) -> None:
-    """Run ``source.deliver(partition, target, **options)``.
+def deliver(
+    pipeline: Pipeline, partition: Partition, target: Path, options: dict[str, Any], name: str = "deliver"
+) -> None:
+    """Run ``source.deliver(partition, target, **options)``, or the function ``name``.
 
     Raises:
         DataError: it failed, or wrote no file.
@@ -28,16 +30,16 @@ def deliver(pipeline: Pipeline, partition: Partition, target: Path, options: dic
     """
     module = pipeline.load_module("source")
     with _explained(module, partition):
-        _function(module, "deliver")(partition, target, **options)
+        _function(module, name)(partition, target, **options)
     if not any(path.is_file() for path in target.rglob("*")):
         raise DataError(
-            f"source.py: deliver wrote no file for partition {partition.key}. "
+            f"source.py: {name} wrote no file for partition {partition.key}. "
             "Expected: at least one file in the folder it is given; a period without data is a file without rows."
         )
 
 
-def assemble(pipeline: Pipeline, partition: Partition, folder: Path) -> pd.DataFrame:
-    """Run ``source.assemble(partition, folder)``.
+def assemble(pipeline: Pipeline, partition: Partition, folder: Path, name: str = "assemble") -> pd.DataFrame:
+    """Run ``source.assemble(partition, folder)``, or the function ``name``.
 
     Raises:
         DataError: it failed, or returned something else than a DataFrame.
@@ -45,16 +47,19 @@ def assemble(pipeline: Pipeline, partition: Partition, folder: Path) -> pd.DataF
     """
     module = pipeline.load_module("source")
     with _explained(module, partition):
-        frame = _function(module, "assemble")(partition, folder)
+        frame = _function(module, name)(partition, folder)
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"source.py: assemble returned {type(frame).__name__}, expected a pandas DataFrame.")
+        raise DataError(f"source.py: {name} returned {type(frame).__name__}, expected a pandas DataFrame.")
     return frame
 
 
 def _function(module: ModuleType, name: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if not callable(function):
-        raise SpecError(f"{_file(module)}:1: no function {name!r}. A Python source defines deliver and assemble.")
+        raise SpecError(
+            f"{_file(module)}:1: no function {name!r}. "
+            "A Python source defines deliver and assemble, one of labels deliver_labels and assemble_labels."
+        )
     return function
 
 

@@ -4,7 +4,7 @@ Rows of CSV are counted like a spreadsheet does: the header is row 1.
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,34 +14,50 @@ import pyarrow.parquet as pq
 
 from include.perennial.errors import DataError
 from include.perennial.messages import data_error, first_line, shown, shown_names
-from include.perennial.sources.text import check_text, count_lines, count_records, is_gzip, read_header
+from include.perennial.sources.text import check_text, count_lines, count_records, is_gzip, open_text, read_header
 from include.perennial.spec import ColumnType
 from include.perennial.tables import check_header, conform, schema
 
 Columns = Mapping[str, ColumnType]
+Keep = Callable[[pa.Table], pa.Table]
 ENDINGS = {"csv": (".csv",), "jsonl": (".jsonl", ".ndjson", ".json"), "parquet": (".parquet",)}
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 # One value may be long; a block must hold its whole row. Without threads row numbers are exact.
 _BLOCK_BYTES = 1 << 24
+_BATCH_ROWS = 1 << 16
 
 
-def read_files(paths: Sequence[Path], kind: str, columns: Columns, null_values: Sequence[str]) -> pa.Table:
+def read_files(
+    paths: Sequence[Path],
+    kind: str,
+    columns: Columns,
+    null_values: Sequence[str],
+    zone: str = "UTC",
+    keep: Keep | None = None,
+) -> pa.Table:
     """All rows of ``paths``, in their order, with exactly the declared columns and types.
+
+    Files are read some thousands of rows at a time; with ``keep`` memory grows with what it leaves, not with the file.
 
     Args:
         kind: ``csv``, ``jsonl`` or ``parquet``; CSV and JSON lines may be gzip.
         null_values: CSV cells that mean a missing value.
+        zone: time zone in which moments without one are.
+        keep: the rows that are wanted of a table of the declared columns.
 
     Raises:
         DataError: a file cannot be read as that, a column is missing, or a value is not of its type.
     """
-    readers: dict[str, Callable[[Path], pa.Table]] = {
-        "csv": lambda path: read_csv(path, columns, null_values),
-        "jsonl": lambda path: read_jsonl(path, columns),
-        "parquet": lambda path: read_parquet(path, columns),
+    readers: dict[str, Callable[[Path], Iterator[pa.Table]]] = {
+        "csv": lambda path: _csv_tables(path, columns, null_values, zone),
+        "jsonl": lambda path: _json_tables(path, columns, zone),
+        "parquet": lambda path: _parquet_tables(path, columns, zone),
     }
-    tables = [readers[kind](path) for path in paths]
-    return pa.concat_tables(tables) if tables else schema(columns).empty_table()
+    tables = [keep(table) if keep else table for path in paths for table in readers[kind](path)]
+    if not tables:
+        return schema(columns).empty_table()
+    # Again, as one: an integer that is exact in its own block may not be beside a null of another.
+    return conform(pa.concat_tables(tables), columns, shown_names([path.name for path in paths]))
 
 
 def peek(path: Path) -> tuple[int | None, tuple[str, ...]]:
@@ -64,6 +80,10 @@ def peek(path: Path) -> tuple[int | None, tuple[str, ...]]:
 
 def read_csv(path: Path, columns: Columns, null_values: Sequence[str]) -> pa.Table:
     """A comma-separated file with a header. Every cell is read as text, then converted strictly."""
+    return read_files([path], "csv", columns, null_values)
+
+
+def _csv_tables(path: Path, columns: Columns, null_values: Sequence[str], zone: str) -> Iterator[pa.Table]:
     check_text(path, "csv")
     names = read_header(path)
     if len(names) == 1 and len(columns) > 1:
@@ -75,11 +95,15 @@ def read_csv(path: Path, columns: Columns, null_values: Sequence[str]) -> pa.Tab
         )
     check_header(names, columns, shown(path.name))
     read, parse, convert, ragged = csv_options(list(columns), null_values, _BLOCK_BYTES)
+    row = 2
     try:
-        table = pyarrow.csv.read_csv(stream(path), read, parse, convert)
+        with pyarrow.csv.open_csv(stream(path), read, parse, convert) as reader:
+            for batch in reader:
+                table = pa.Table.from_batches([batch])
+                yield conform(table, columns, shown(path.name), row, zone)
+                row += table.num_rows
     except _UNREADABLE as error:
         raise _ragged(path, ragged[0]) if ragged else _unreadable(path, "CSV", error) from None
-    return conform(table, columns, shown(path.name), first_row=2)
 
 
 def csv_options(
@@ -105,37 +129,57 @@ def csv_options(
     )
 
 
-def read_jsonl(path: Path, columns: Columns) -> pa.Table:
+def _json_tables(path: Path, columns: Columns, zone: str) -> Iterator[pa.Table]:
     """JSON objects, one per line. A key that is absent from a line is a missing value."""
     check_text(path, "jsonl")
     # Without this, text that looks like a moment would be taken for one, and lose its spelling.
     as_text = [n for n, kind in columns.items() if kind in (ColumnType.STRING, ColumnType.TIMESTAMP, ColumnType.DATE)]
+    explicit = pa.schema([(name, pa.string()) for name in as_text])
+    row = 1
     try:
-        found = _json(path, None).column_names
-        table = _json(path, pa.schema([(name, pa.string()) for name in as_text]))
+        # All lines first: a key may be absent from every line of a block.
+        found = dict.fromkeys(name for block in _line_blocks(path) for name in _json(block, None).column_names)
+        check_header(list(found), columns, shown(path.name))
+        for block in _line_blocks(path):
+            table = _json(block, explicit)
+            for name in set(columns) - set(table.column_names):
+                table = table.append_column(name, pa.nulls(table.num_rows))
+            yield conform(table.select(list(columns)), columns, shown(path.name), row, zone)
+            row += table.num_rows
     except _UNREADABLE as error:
         raise _unreadable(path, "JSON lines", error) from None
-    check_header(found, columns, shown(path.name))
-    return conform(table.select(list(columns)), columns, shown(path.name))
 
 
-def read_parquet(path: Path, columns: Columns) -> pa.Table:
+def _parquet_tables(path: Path, columns: Columns, zone: str) -> Iterator[pa.Table]:
     """A Parquet file; page checksums, where the writer left them, are verified."""
+    row = 1
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             names = file.schema_arrow.names
             check_header(names, columns, shown(path.name))
-            table = file.read(columns=list(columns))
-        table.validate(full=True)
+            wanted = file.schema_arrow.empty_table().select(list(columns))
+            yield conform(wanted, columns, shown(path.name), zone=zone)
+            for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
+                table = pa.Table.from_batches([batch])
+                table.validate(full=True)
+                yield conform(table, columns, shown(path.name), row, zone)
+                row += table.num_rows
     except _UNREADABLE as error:
         raise _unreadable(path, "Parquet", error) from None
-    return conform(table, columns, shown(path.name))
 
 
-def _json(path: Path, explicit: pa.Schema | None) -> pa.Table:
+def _line_blocks(path: Path) -> Iterator[bytes]:
+    """Whole lines, some megabytes at a time, without those that are blank."""
+    with open_text(path) as file:
+        while lines := file.readlines(_BLOCK_BYTES // 4):
+            if block := b"".join(line for line in lines if line.strip()):
+                yield block
+
+
+def _json(block: bytes, explicit: pa.Schema | None) -> pa.Table:
     return pyarrow.json.read_json(
-        stream(path),
-        pyarrow.json.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+        pa.BufferReader(block),
+        pyarrow.json.ReadOptions(use_threads=False, block_size=max(_BLOCK_BYTES, len(block))),
         pyarrow.json.ParseOptions(explicit_schema=explicit, newlines_in_values=False),
     )
 

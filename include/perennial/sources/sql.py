@@ -6,11 +6,14 @@ a role that may do no more: a function called by a SELECT can still have effects
 """
 
 import contextlib
+import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.exc import (
@@ -24,23 +27,38 @@ from sqlalchemy.exc import (
 
 from include.perennial.errors import BadInput, DataError, Unavailable
 from include.perennial.messages import first_line, shown
-from include.perennial.partitions import Partition
+from include.perennial.partitions import Partition, clock_at
+from include.perennial.sources.reading import Keep
 from include.perennial.spec import ColumnType, SqlSource
+from include.perennial.spec_fields import parameters_of
 from include.perennial.tables import from_rows, schema
 
 FILE_NAME = "rows.parquet"
 CHUNK_ROWS = 50_000
 _READ_ONLY = {
-    "postgresql": ("SET TRANSACTION READ ONLY", "SET LOCAL TIME ZONE 'UTC'"),
-    "mysql": ("SET SESSION TRANSACTION READ ONLY", "SET SESSION time_zone = '+00:00'"),
-    "mariadb": ("SET SESSION TRANSACTION READ ONLY", "SET SESSION time_zone = '+00:00'"),
+    "postgresql": ("SET TRANSACTION READ ONLY", "SET LOCAL TIME ZONE '{zone}'"),
+    "mysql": ("SET SESSION TRANSACTION READ ONLY", "SET SESSION time_zone = '{zone}'"),
+    "mariadb": ("SET SESSION TRANSACTION READ ONLY", "SET SESSION time_zone = '{zone}'"),
     "sqlite": ("PRAGMA query_only = ON",),
 }
 _LEADING_COMMENTS = re.compile(r"\A(\s+|--[^\n]*(\n|$)|/\*.*?\*/)*", re.DOTALL)
 
 
-def deliver(source: SqlSource, partition: Partition, columns: Mapping[str, ColumnType], target: Path, url: str) -> None:
-    """Run the query with ``:start`` and ``:end`` bound to the partition's UTC bounds; write ``rows.parquet``.
+def deliver(
+    source: SqlSource,
+    partition: Partition,
+    columns: Mapping[str, ColumnType],
+    target: Path,
+    url: str,
+    *,
+    zone: str = "UTC",
+    keep: Keep | None = None,
+) -> None:
+    """Run the query with ``:start`` and ``:end`` bound to the partition's bounds; write ``rows.parquet``.
+
+    Args:
+        zone: time zone in which the database's moments without one are.
+        keep: the rows that are wanted of a table of ``columns``; all without it.
 
     Raises:
         BadInput: the query is not one SELECT, or the URL is unusable.
@@ -52,11 +70,12 @@ def deliver(source: SqlSource, partition: Partition, columns: Mapping[str, Colum
     try:
         with _connected(engine, source.connection) as connection, _refused_queries(engine, source.connection):
             for statement in _READ_ONLY[engine.dialect.name]:
-                connection.exec_driver_sql(statement)
+                connection.exec_driver_sql(statement.format(zone=_session_zone(zone, engine.dialect.name)))
             rows = connection.execution_options(stream_results=True, yield_per=CHUNK_ROWS).execute(
-                sa.text(source.query), _bounds(partition, engine.dialect.name)
+                sa.text(source.query), _bounds(source.query, partition, engine.dialect.name, zone)
             )
-            _write(rows, columns, target / FILE_NAME, f"connection {shown(source.connection)}")
+            writer = _Writer(columns, f"connection {shown(source.connection)}", zone, keep)
+            writer.write(rows, target / FILE_NAME)
     finally:
         engine.dispose()
 
@@ -102,11 +121,22 @@ def _check_sqlite_file(engine: sa.Engine, connection: str) -> None:
         )
 
 
-def _bounds(partition: Partition, dialect: str) -> dict[str, Any]:
+def _session_zone(zone: str, dialect: str) -> str:
+    # MySQL knows names only once its tables of zones have been filled.
+    return "+00:00" if zone == "UTC" and dialect != "postgresql" else zone
+
+
+def _bounds(query: str, partition: Partition, dialect: str, zone: str) -> dict[str, Any]:
+    bounds = {"start": partition.start_utc, "end": partition.end_utc}
+    used = {name: bounds[name] for name in parameters_of(query)}
     if dialect == "postgresql":
-        return {"start": partition.start_utc, "end": partition.end_utc}
+        return used
+    return {name: _as_text(clock_at(moment, zone)) for name, moment in used.items()}
+
+
+def _as_text(local: dt.datetime) -> str:
     # SQLite compares text: a bare day sorts before every moment of that day, with a blank or with a T.
-    return {"start": f"{partition.start_utc:%Y-%m-%d}", "end": f"{partition.end_utc:%Y-%m-%d}"}
+    return f"{local:%Y-%m-%d}" if local.time() == dt.time() else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 @contextlib.contextmanager
@@ -146,12 +176,25 @@ def _reason(engine: sa.Engine, connection: str, error: StatementError) -> str:
     return f"Connection {shown(connection)}: {text.replace(password, '***') if password else text}."
 
 
-def _write(rows: sa.CursorResult[Any], columns: Mapping[str, ColumnType], path: Path, where: str) -> None:
-    names = list(rows.keys())
-    with pq.ParquetWriter(path, schema(columns), compression="zstd", write_page_checksum=True) as writer:
-        written = 0
-        for chunk in rows.partitions(CHUNK_ROWS):
-            writer.write_table(from_rows(names, chunk, columns, where, first_row=written + 1))
-            written += len(chunk)
-        if not written:
-            writer.write_table(from_rows(names, (), columns, where))
+@dataclass(frozen=True)
+class _Writer:
+    columns: Mapping[str, ColumnType]
+    where: str
+    zone: str
+    keep: Keep | None
+
+    def write(self, rows: sa.CursorResult[Any], path: Path) -> None:
+        names = list(rows.keys())
+        with pq.ParquetWriter(path, schema(self.columns), compression="zstd", write_page_checksum=True) as writer:
+            read = written = 0
+            for chunk in rows.partitions(CHUNK_ROWS):
+                table = self._table(names, chunk, read)
+                if table.num_rows:
+                    writer.write_table(table)
+                read, written = read + len(chunk), written + table.num_rows
+            if not written:
+                writer.write_table(self._table(names, (), 0))
+
+    def _table(self, names: Sequence[str], rows: Sequence[Any], read: int) -> pa.Table:
+        table = from_rows(names, rows, self.columns, self.where, first_row=read + 1, zone=self.zone)
+        return self.keep(table) if self.keep else table

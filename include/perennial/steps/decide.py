@@ -169,9 +169,10 @@ class _Case:
         )
 
     def _published(self) -> dict[str, str]:
-        """Newest digest of each partition in the data registry, by key."""
+        """Newest digest of each partition in the data registry that is not without labels, by key."""
         events = self.ledger.events(self.name, PUBLISHING_KINDS)
-        return {str(event.payload["key"]): str(event.payload["sha256"]) for event in events}
+        versions = {str(event.payload["key"]): event.payload for event in events}
+        return {key: str(version["sha256"]) for key, version in versions.items() if version.get("rows_labelled") != 0}
 
     def _is_unanswered(self, asks: list[Event]) -> bool:
         if not asks or self.now_utc - asks[-1].at_utc > UNANSWERED_FOR:

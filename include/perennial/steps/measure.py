@@ -76,12 +76,16 @@ def measure_partition(
         return _nothing(version, champion, MeasurementStatus.NOT_CALIBRATED, str(error))
     rows, y = scored_rows(pipeline, version, predictions, registry)
     labels = labels_of(pipeline, key, ledger.events(name, PUBLISHING_KINDS))
-    status = labels.status(now_utc or dt.datetime.now(UTC), complete=bool(np.isfinite(y).all()))
+    has_label = np.isfinite(y)
+    # Of labels that come by themselves some may never come; a gap in a delivery with labels is a mistake.
+    complete = bool(has_label.any() if pipeline.spec.data.labels else has_label.all())
+    status = labels.status(now_utc or dt.datetime.now(UTC), complete=complete)
     # What is delivered before it is due is provisional, and a gap would make a metric of it a guess.
-    known: Labels | None = y.astype(task.label_type) if status is LabelStatus.MATURED else None
+    known: Labels | None = np.nan_to_num(y).astype(task.label_type) if status is LabelStatus.MATURED else None
     names = list(dict.fromkeys((pipeline.spec.data.time, *pipeline.spec.data.key)))
     told = as_answered(predictions, log.read_online(name, key), champion.version, names, task)
-    partition = ScoredPartition(key, version.sha256, rows, told.p, known, status, told.rows, told.gap)
+    some = None if has_label.all() else has_label
+    partition = ScoredPartition(key, version.sha256, rows, told.p, known, status, some, told.rows, told.gap)
     facts = ChampionFacts(
         version=champion.version,
         seq=champion.seq,

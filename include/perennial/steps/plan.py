@@ -48,10 +48,13 @@ def choose_window(spec: PipelineSpec, as_of: str, available: Mapping[str, Partit
     Raises:
         BadInput: ``as_of`` is not a partition key.
     """
+    available = {key: version for key, version in available.items() if version.rows_to_learn}
     chosen = _window_keys(spec, as_of, available)
     if isinstance(chosen, NotReady):
         return chosen
-    refs = tuple(PartitionRef(key=key, sha256=available[key].sha256, rows=available[key].rows) for key in chosen)
+    refs = tuple(
+        PartitionRef(key=key, sha256=available[key].sha256, rows=available[key].rows_to_learn) for key in chosen
+    )
     return Window(train=refs[: -spec.window.holdout], holdout=refs[-spec.window.holdout :])
 
 
@@ -70,7 +73,10 @@ def _window_keys(spec: PipelineSpec, as_of: str, available: Collection[str]) -> 
     if newest.key not in available:
         return NotReady(
             reason=NotReadyReason.NOT_ARRIVED,
-            sentence=f"Partition {newest.key} of {spec.name} is not in the data registry: ingest it first.",
+            sentence=(
+                f"Partition {newest.key} of {spec.name} is not in the data registry"
+                + (" with labels: ingest it, then run labels for it." if spec.data.labels else ": ingest it first.")
+            ),
         )
     needed = spec.window.partitions + spec.window.holdout
     oldest = newest.shift(-_LOOK_BACK_FACTOR * needed) if spec.window.kind == "sliding" else None

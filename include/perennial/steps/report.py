@@ -63,7 +63,7 @@ def report_partition(
     store.put_bytes(found.json_key, page.json)
     span = Partition.of_key(measurement.key, pipeline.spec.period)
     # Steps count periods, so that a partition has its place on the axis whenever it is measured.
-    step = int(span.start_utc.timestamp() // span.period.length.total_seconds())
+    step = span.ordinal
     run_id = decision_on(champion, name, ledger).mlflow_run_id
     tracking.log_points(run_id, series(measurement), step, int(span.end_utc.timestamp() * 1000))
     return found

@@ -17,7 +17,7 @@ from include.perennial.stores.ledger import CROWNING_KINDS, Event, EventKind, Le
 from include.perennial.stores.ledger.reigns import CONTENDING_KINDS
 from include.perennial.stores.objects import ObjectStore
 
-AREAS = ("snapshots", "partitions", "quarantine", "docs", "monitor")
+AREAS = ("snapshots", "partitions", "quarantine", "late", "docs", "monitor")
 _KINDS = CONTENDING_KINDS | {EventKind.JUDGED, EventKind.PARTITION_PUBLISHED}
 _SHORT = 16  # characters of a digest that names of objects carry
 
@@ -125,6 +125,8 @@ def is_removable(key: str, keep_from: str, needed: Needed) -> bool:
         return folder[:1] == "v" and folder[1:] not in needed.versions and _is_before(name, keep_from)
     if not _is_before(folder, keep_from):
         return False
+    if area == "late":
+        return True
     kind, _, last = name.rpartition("-")
     if kind == "model-card":
         return last.removeprefix("v") not in needed.versions

@@ -15,12 +15,13 @@ from include.perennial.contracts import FileRecord, Snapshot
 from include.perennial.digests import canonical_json, digest, file_sha256
 from include.perennial.errors import DataError, IntegrityError
 from include.perennial.messages import data_error, shown
-from include.perennial.partitions import Partition
+from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.sources import Connections, deliver
+from include.perennial.sources import Connections, deliver, deliver_labels
 from include.perennial.sources.files import SIDECAR
 from include.perennial.sources.reading import peek
 from include.perennial.spec import PythonSource
+from include.perennial.steps.delivered import LABELS, LATE, fetch_late
 from include.perennial.stores.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -30,31 +31,57 @@ Looks = dict[str, tuple[int | None, tuple[str, ...]]]
 _SHA256SUM = re.compile(r"([0-9a-fA-F]{64})\b")
 
 
-def take_snapshot(pipeline: Pipeline, partition: Partition, store: ObjectStore, connections: Connections) -> Snapshot:
+def take_snapshot(
+    pipeline: Pipeline,
+    partition: Partition,
+    store: ObjectStore,
+    connections: Connections,
+    *,
+    late: bool = True,
+    now_utc: dt.datetime | None = None,
+) -> Snapshot:
     """Deliver the partition and store it under ``snapshots/<pipeline>/<key>/<digest>/``.
 
-    The same bytes are the same snapshot, whoever delivers them and however often; ``new`` is then False.
+    With it the rows that other deliveries have brought for the partition (unless ``late`` is False), and its labels,
+    if they come from a source of their own and are due. The same bytes are the same snapshot, whoever delivers them
+    and however often; ``new`` is then False.
 
     Raises:
-        DataError: there is no delivery, or a file is not what its ``.sha256`` sidecar says.
+        DataError: there is no delivery, no delivery of labels that are due, or a file is not what its ``.sha256``
+            sidecar says.
         Unavailable: the source or the object store does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="perennial-") as name:
         folder = Path(name)
-        files = deliver(pipeline, partition, folder, connections)
-        verified = [_verified(path) for path in files if path.name.endswith(SIDECAR)]
-        records = tuple(_record(path, folder) for path in files if not path.name.endswith(SIDECAR))
-        looks = {record.name: peek(folder / record.name) for record in records}
-        snapshot = _describe(pipeline, partition, records, looks)
-        manifest = f"{snapshot.prefix}/{MANIFEST}"
-        if store.exists(manifest):
-            log.info("Partition %s: the delivery %s is already stored", partition.key, snapshot.digest[:16])
-            return snapshot.model_copy(update={"new": False})
-        for record in records:
-            store.put_file(f"{snapshot.prefix}/{record.name}", folder / record.name)
-        store.put_bytes(manifest, _manifest(pipeline, snapshot, looks, verified))
+        deliver(pipeline, partition, folder, connections)
+        if late:
+            fetch_late(pipeline.spec.name, partition.key, store, folder)
+        if pipeline.spec.data.labels and (now_utc or dt.datetime.now(UTC)) >= pipeline.spec.labels_due_utc(partition):
+            deliver_labels(pipeline, partition, folder / LABELS, connections)
+        return store_snapshot(pipeline, partition, folder, store)
+
+
+def store_snapshot(pipeline: Pipeline, partition: Partition, folder: Path, store: ObjectStore) -> Snapshot:
+    """Keep all files of ``folder`` as a snapshot of the partition; see ``take_snapshot``."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    verified = [_verified(path) for path in files if path.name.endswith(SIDECAR)]
+    records = tuple(_record(path, folder) for path in files if not path.name.endswith(SIDECAR))
+    looks = {record.name: peek(folder / record.name) for record in records}
+    snapshot = _describe(pipeline, partition, records, looks)
+    manifest = f"{snapshot.prefix}/{MANIFEST}"
+    if store.exists(manifest):
+        log.info("Partition %s: the delivery %s is already stored", partition.key, snapshot.digest[:16])
+        return snapshot.model_copy(update={"new": False})
+    for record in records:
+        store.put_file(f"{snapshot.prefix}/{record.name}", folder / record.name)
+    store.put_bytes(manifest, _manifest(pipeline, snapshot, looks, verified))
     log.info("Partition %s: stored %d files as %s", partition.key, len(records), snapshot.prefix)
     return snapshot
+
+
+def snapshot_prefix(name: str, key: str, sha256: str) -> str:
+    """Where the snapshot with this digest is in the object store."""
+    return f"snapshots/{name}/{key}/{sha256[:16]}"
 
 
 def fetch_snapshot(snapshot: Snapshot, store: ObjectStore, folder: Path) -> None:
@@ -81,6 +108,7 @@ def load_snapshot(prefix: str, store: ObjectStore) -> Snapshot:
 
 
 def _describe(pipeline: Pipeline, partition: Partition, records: tuple[FileRecord, ...], looks: Looks) -> Snapshot:
+    looks = {name: look for name, look in looks.items() if not name.startswith((f"{LATE}/", f"{LABELS}/"))}
     # The files of a Python source are different tables: their rows do not add up.
     one_table = len(looks) == 1 or not isinstance(pipeline.spec.source, PythonSource)
     counts = [rows for rows, _ in looks.values() if rows is not None]
@@ -89,7 +117,7 @@ def _describe(pipeline: Pipeline, partition: Partition, records: tuple[FileRecor
         pipeline=pipeline.spec.name,
         key=partition.key,
         digest=sha256,
-        prefix=f"snapshots/{pipeline.spec.name}/{partition.key}/{sha256[:16]}",
+        prefix=snapshot_prefix(pipeline.spec.name, partition.key, sha256),
         files=records,
         rows=sum(counts) if one_table and len(counts) == len(looks) else None,
         columns=next(iter(looks.values()), (None, ()))[1] if one_table else (),

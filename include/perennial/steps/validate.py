@@ -8,6 +8,7 @@ both cases, so that a person can look.
 import json
 import logging
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from include.perennial.messages import clipped
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.page import PageReport, render
-from include.perennial.quality.sieve import Sieve, outside
+from include.perennial.quality.sieve import Sieve, told
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
-from include.perennial.sources import read
-from include.perennial.spec import DataSection, FilesSource
+from include.perennial.spec import DataSection
+from include.perennial.steps.delivered import hand_over, read_delivered
 from include.perennial.steps.snapshot import fetch_snapshot
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.tables import from_frame, write_parquet
@@ -53,27 +54,23 @@ def validate(pipeline: Pipeline, snapshot: Snapshot, store: ObjectStore) -> Vali
     with tempfile.TemporaryDirectory(prefix="perennial-") as name:
         work = Path(name)
         fetch_snapshot(snapshot, store, work / "delivery")
-        frame = of_partition(pipeline, partition, read(pipeline, partition, work / "delivery"))
-        checked = check(pipeline.spec, Suite.load(pipeline.load_module("expectations")), partition, frame)
+        frame = read_delivered(pipeline, partition, work / "delivery")
+        checked = check(pipeline.spec, suite_of(pipeline, frame), partition, frame)
         table = from_frame(checked.frame, pipeline.spec.data.columns, f"partition {partition.key}")
         quarantine_key = _store_quarantine(table, checked.sieve, snapshot, store, work)
         docs_key = _store_report(checked, snapshot, quarantine_key, store)
         if checked.refusal:
             raise DataError(f"{checked.refusal}\nReport: {clipped(store.url(docs_key), _URL_LIMIT)}")
-        return _store_partition(pipeline, checked, table, snapshot, quarantine_key, docs_key, store, work)
+        delivery = f"{snapshot.key}-{snapshot.digest[:16]}"
+        elsewhere = hand_over(table, checked.sieve.elsewhere, snapshot.pipeline, delivery, store, work)
+        validated = _store_partition(pipeline, checked, table, snapshot, quarantine_key, docs_key, store, work)
+        return validated.model_copy(update={"rows_elsewhere": elsewhere})
 
 
-def of_partition(pipeline: Pipeline, partition: Partition, frame: pd.DataFrame) -> pd.DataFrame:
-    """Of a file that holds all time, the rows of this partition; any other delivery as it is."""
-    source, data = pipeline.spec.source, pipeline.spec.data
-    if not isinstance(source, FilesSource) or "{key}" in source.path:
-        return frame
-    timeless = frame[data.time].isna()
-    if timeless.any():
-        log.warning("%s: %d rows have no %s and belong to no partition", source.path, int(timeless.sum()), data.time)
-    mine = frame[~timeless & ~outside(frame, data, partition)]
-    log.info("%s: %d of %d rows are of partition %s", source.path, len(mine), len(frame), partition.key)
-    return mine.reset_index(drop=True)
+def suite_of(pipeline: Pipeline, frame: pd.DataFrame) -> Suite:
+    """The pipeline's expectations; of rows whose labels are still to come, those that do not need them."""
+    suite, data = Suite.load(pipeline.load_module("expectations")), pipeline.spec.data
+    return suite.without(data.target) if data.labels and frame[data.target].isna().all() else suite
 
 
 def _store_quarantine(table: pa.Table, sieve: Sieve, snapshot: Snapshot, store: ObjectStore, work: Path) -> str | None:
@@ -94,7 +91,7 @@ def _store_report(checked: Checked, snapshot: Snapshot, quarantine_key: str | No
         snapshot_digest=snapshot.digest,
         suite_digest=checked.suite_digest,
         accepted=checked.refusal is None,
-        verdict=f"Refused. {checked.refusal}" if checked.refusal else "Accepted.",
+        verdict=_verdict(checked),
         rows_delivered=len(checked.frame),
         rows_valid=int(checked.sieve.kept.sum()),
         reasons=checked.sieve.counts,
@@ -105,6 +102,13 @@ def _store_report(checked: Checked, snapshot: Snapshot, quarantine_key: str | No
     store.put_bytes(f"{key}.json", json.dumps(asdict(report), indent=1).encode())
     store.put_bytes(f"{key}.html", render(report))
     return f"{key}.html"
+
+
+def _verdict(checked: Checked) -> str:
+    if checked.refusal:
+        return f"Refused. {checked.refusal}"
+    homes = Counter(key for key in checked.sieve.elsewhere if key)
+    return f"Accepted. {told(homes)}" if homes else "Accepted."
 
 
 def valid_rows(table: pa.Table, sieve: Sieve, data: DataSection) -> pa.Table:
@@ -144,4 +148,5 @@ def _store_partition(
         docs_key=docs_key,
         suite_digest=checked.suite_digest,
         columns={name: str(kind) for name, kind in data.columns.items()},
+        rows_labelled=valid.num_rows - valid[data.target].null_count if data.labels else None,
     )

@@ -147,7 +147,8 @@ def _performance(timeline: Timeline) -> Figure:
         "name": "champion on matured labels",
         "line": {"color": "--champion", "width": 2},
         "text": [f"champion v{point.champion_version}" for point in points],
-        "hovertemplate": "%{x|%Y-%m-%d}<br>%{y:.3f} %{text}<extra></extra>",
+        "customdata": [point.key for point in points],
+        "hovertemplate": "%{customdata}<br>%{y:.3f} %{text}<extra></extra>",
     }
 
 
@@ -164,7 +165,8 @@ def _marks(timeline: Timeline, kind: MarkKind) -> Figure:
         "name": name,
         "marker": {"symbol": symbol, "color": color, "size": 11, "line": {"width": 1, "color": color}},
         "text": [_told(mark) for mark, _ in shown],
-        "hovertemplate": "%{x|%Y-%m-%d} %{y:.3f}<br>%{text}<extra></extra>",
+        "customdata": [mark.key for mark, _ in shown],
+        "hovertemplate": "%{customdata} %{y:.3f}<br>%{text}<extra></extra>",
         "showlegend": bool(shown),
     }
 
@@ -186,7 +188,8 @@ def _drift(timeline: Timeline) -> Figure:
         "marker": {"color": ["--bad" if point.n_over else "--champion" for point in points]},
         "text": [escape(words(point.drift_of)) for point in points],
         "textposition": "none",
-        "hovertemplate": "%{x|%Y-%m-%d}<br>%{y:.2f} of its threshold: %{text}<extra></extra>",
+        "customdata": [point.key for point in points],
+        "hovertemplate": "%{customdata}<br>%{y:.2f} of its threshold: %{text}<extra></extra>",
         "showlegend": False,
     }
 

@@ -10,6 +10,7 @@ from include.perennial.errors import DataError
 from include.perennial.monitor.measurement import LabelStatus, MeasurementStatus
 from include.perennial.pipeline_folder import load_pipeline
 from include.perennial.settings import PROJECT_ROOT
+from include.perennial.sources import read
 from tests.example_loops import Example
 
 
@@ -48,7 +49,7 @@ def test_no_flower_is_measured_twice(tmp_path: Path) -> None:
     pipeline = load_pipeline("iris", PROJECT_ROOT / "include" / "pipelines")
     source, iris = pipeline.load_module("source"), Example.below(tmp_path, "iris")
     source.deliver(iris.partition(0), tmp_path)
-    flowers = [flower for n in range(5) for flower in source.assemble(iris.partition(n), tmp_path)["flower"]]
+    flowers = [flower for n in range(5) for flower in read(pipeline, iris.partition(n), tmp_path)["flower"]]
     assert sorted(flowers) == list(range(150))
 
 

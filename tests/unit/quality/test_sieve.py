@@ -65,7 +65,7 @@ def test_each_row_is_counted_under_each_of_its_reasons() -> None:
         "duplicate_key",
         "null_key",
         "null_key",
-        "outside_partition; null_key; not_finite",
+        "outside_partition, it belongs to 2013-12-30; null_key; not_finite",
         "duplicate_key; not_finite",
     ]
 

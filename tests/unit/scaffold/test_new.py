@@ -97,9 +97,13 @@ def test_the_period_is_the_longest_with_enough_partitions_or_the_one_asked_for(t
     file = write(table(), tmp_path)
     made(tmp_path, file)
     made(tmp_path, file, name="daily", period="day")
+    made(tmp_path, file, name="monthly", period="month")
 
     assert load_pipeline("fresh", tmp_path / "pipelines").spec.period == "week"
     assert load_pipeline("daily", tmp_path / "pipelines").spec.period == "day"
+    monthly = load_pipeline("monthly", tmp_path / "pipelines").spec
+    assert (monthly.schedule.ingest, monthly.schedule.train) == ("0 4 1 * *", "0 6 1 * *")
+    assert "a bad month" in (tmp_path / "pipelines" / "monthly" / "pipeline.yaml").read_text()
 
 
 def test_mixed_types_become_text_and_are_told_with_an_example(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ CASES = {
     ),
     "one row": Case(("1 row.",), lambda f: f.head(1)),
     "no rows": Case(("0 rows",), lambda f: f.head(0)),
-    "a short time": Case(("are of 1 day", "shorter period"), lambda f: f.assign(at=_minutes(f))),
-    "unknown period": Case(("expected day or week",), asked={"period": "weak"}),
+    "a short time": Case(("are of 1 hour", "shorter period"), lambda f: f.assign(at=_minutes(f))),
+    "unknown period": Case(("expected hour, day, week or month",), asked={"period": "weak"}),
     "a leak": Case(("'paid' (ROC AUC 1.000)", "LEAVE_OUT="), lambda f: f.assign(paid=f["y"] * 3 + f["z"] / 9)),
     "a leak by being missing": Case(("'ended'",), lambda f: f.assign(ended=f["x"].where(f["y"] == 1))),
     "nothing to learn from": Case(("no column that a model could use",), asked={"leave_out": ("x", "z")}),
@@ -66,7 +66,7 @@ CASES = {
 
 
 def _minutes(frame: pd.DataFrame) -> pd.Series:
-    return pd.Series(pd.date_range("2024-01-01", periods=len(frame), freq="min")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return pd.Series(pd.date_range("2024-01-01", periods=len(frame), freq="s")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.mark.parametrize("name", CASES)

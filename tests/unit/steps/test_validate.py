@@ -83,7 +83,7 @@ def test_every_reason_against_a_row_is_told(tmp_path: Path) -> None:
     quarantine = quarantine_of(validated, store)
     # Expectations see only rows that are the partition's own.
     assert quarantine["_reason"].tolist() == [
-        "outside_partition",
+        "outside_partition, it belongs to 2013-07-01",
         "duplicate_key",
         "expect_column_values_to_be_between(count)",
         "null_key",

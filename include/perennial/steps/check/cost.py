@@ -20,6 +20,6 @@ def estimate(pipeline: Pipeline, sample: Sample, rows: Rows, fits: list[Candidat
     ingest_s = sample.seconds / n_partitions
     score_s = trial.ms_per_1000_rows * rows_per_partition / 1e6
     partition = Partition.of_key(sample.refs[-1].key, pipeline.spec.period)
-    runs = dt.timedelta(days=7) / (partition.end_utc - partition.start_utc)
+    runs = dt.timedelta(days=7) / partition.length
     week_s = runs * (ingest_s + train_s + score_s)
     return Cost(ingest_s=ingest_s, train_s=train_s, score_s=score_s, runs_per_week=runs, week_s=week_s)

@@ -77,5 +77,5 @@ def _timed(pipeline: Pipeline, path: Path, names: list[str]) -> Iterator[tuple[p
         times = table[data.time]
         if pa.types.is_string(times.type) and isinstance(source, FilesSource):
             times = pc.if_else(pc.is_in(times, pa.array(source.null_values, pa.string())), None, times)
-        yield table, convert(times, ColumnType.TIMESTAMP, shown(path.name), data.time, row)
+        yield table, convert(times, ColumnType.TIMESTAMP, shown(path.name), data.time, row, data.zone)
         row += table.num_rows

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from include.perennial.errors import BadInput
-from include.perennial.partitions import UTC, Partition, Period
+from include.perennial.partitions import Partition, Period
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.s3 import SCHEME
 from include.perennial.spec import FilesSource
@@ -37,8 +37,7 @@ def tried(pipeline: Pipeline, n: int, now: dt.datetime) -> Iterator[list[Partiti
     newest = Partition.containing(now, spec.period).shift(-1 - spec.data.label_delay_periods)
     for back in range(_TRIES):
         yield [newest.shift(i - back) for i in range(1 - n, 1)]
-    first = Partition.containing(dt.datetime.combine(spec.schedule.start, dt.time(), UTC), spec.period)
-    yield [first.shift(i) for i in range(n)]
+    yield [spec.first_partition.shift(i) for i in range(n)]
 
 
 def _partition(key: str, period: Period) -> Partition | None:

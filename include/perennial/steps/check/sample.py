@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,14 +16,16 @@ from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
-from include.perennial.sources import Connections, read
+from include.perennial.sources import Connections, read_whole
+from include.perennial.sources.wanted import OfPartition
 from include.perennial.spec import FilesSource
 from include.perennial.steps.check.narrow import narrowed
 from include.perennial.steps.check.newest import listed, tried
+from include.perennial.steps.delivered import read_delivered
 from include.perennial.steps.snapshot import fetch_snapshot, take_snapshot
-from include.perennial.steps.validate import of_partition, valid_rows
+from include.perennial.steps.validate import valid_rows
 from include.perennial.stores.objects import LocalObjects
-from include.perennial.tables import from_frame, write_parquet
+from include.perennial.tables import from_frame, to_frame, write_parquet
 
 MOST_TRAIN_ROWS = 20_000
 MOST_HOLDOUT_ROWS = 50_000
@@ -80,7 +82,7 @@ def deliveries(
         Unavailable, BadInput: as the source.
     """
     source, delay = pipeline.spec.source, pipeline.spec.data.label_delay_periods
-    if isinstance(source, FilesSource) and "{key}" not in source.path:
+    if isinstance(source, FilesSource) and "{key}" not in source.path and pipeline.spec.data.labels is None:
         return _of_whole_table(pipeline, source, n, scratch, connections, now)
     known = listed(pipeline)
     if known is not None:
@@ -162,9 +164,9 @@ def _of_whole_table(
 ) -> list[Delivered]:
     spec, start = pipeline.spec, time.perf_counter()
     pipeline = narrowed(pipeline, source, n, scratch)
-    whole = _delivered(pipeline, Partition.containing(now, spec.period), scratch, connections)
-    days = whole.frame[spec.data.time].dropna().dt.floor("D").drop_duplicates()
-    found = sorted({Partition.containing(day.to_pydatetime(), spec.period) for day in days})
+    whole = _delivered(pipeline, Partition.containing(now, spec.period), scratch, connections, read_whole)
+    hours = whole.frame[spec.data.time].dropna().dt.floor("h").drop_duplicates()
+    found = sorted({Partition.containing(hour.to_pydatetime(), spec.period) for hour in hours})
     chosen = found[: len(found) - spec.data.label_delay_periods][-n:]
     if not chosen:
         raise DataError(
@@ -173,16 +175,23 @@ def _of_whole_table(
         )
     # Every ingest reads the whole file, to find its own rows.
     seconds = time.perf_counter() - start
-    return [Delivered(one, of_partition(pipeline, one, whole.frame), seconds) for one in chosen]
+    table = from_frame(whole.frame, spec.data.columns, source.path)
+    return [Delivered(one, to_frame(OfPartition(one, spec.data.time)(table)), seconds) for one in chosen]
 
 
-def _delivered(pipeline: Pipeline, partition: Partition, scratch: Path, connections: Connections) -> Delivered:
+def _delivered(
+    pipeline: Pipeline,
+    partition: Partition,
+    scratch: Path,
+    connections: Connections,
+    read_it: Callable[[Pipeline, Partition, Path], pd.DataFrame] = read_delivered,
+) -> Delivered:
     start = time.perf_counter()
     store = LocalObjects(scratch / "store")
     snapshot = take_snapshot(pipeline, partition, store, connections)
     folder = scratch / "deliveries" / partition.key
     fetch_snapshot(snapshot, store, folder)
-    frame = read(pipeline, partition, folder)
+    frame = read_it(pipeline, partition, folder)
     return Delivered(partition, frame, time.perf_counter() - start)
 
 

@@ -7,10 +7,11 @@ import yaml
 
 from include.perennial.contracts import PartitionVersion, Validated
 from include.perennial.errors import BadInput, IntegrityError
+from include.perennial.partitions import Period
 
 SUFFIX = ".parquet.dvc"
 _PIPELINE = re.compile(r"[a-z][a-z0-9_]{1,47}")
-_KEY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_KEY = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 # libyaml reads 500 entries in 0.07 s, pure Python in 0.7 s.
@@ -35,18 +36,20 @@ def path_of(pipeline: str, key: str) -> str:
         BadInput: ``pipeline`` or ``key`` is not one.
     """
     if not _KEY.fullmatch(key):
-        raise BadInput(f"Partition key {key[:80]!r} is invalid: expected a day as YYYY-MM-DD.")
+        raise BadInput(f"Partition key {key[:80]!r} is invalid: expected {Period.DAY.key_form}, or an hour.")
     return f"{folder_of(pipeline)}/{key}{SUFFIX}"
 
 
 def meta_of(validated: Validated) -> dict[str, str | int]:
     """The ``meta`` section of a partition's ``.dvc`` file."""
+    labelled = {} if validated.rows_labelled is None else {"rows_labelled": validated.rows_labelled}
     return {
         "sha256": validated.sha256,
         "rows": validated.rows,
         "rows_quarantined": validated.rows_quarantined,
         "snapshot_digest": validated.snapshot_digest,
         "suite_digest": validated.suite_digest,
+        **labelled,
     }
 
 
