@@ -1,8 +1,9 @@
-"""Partitions as a model is given them: every declared column but the target, and the labels apart."""
+"""Partitions as a model is given them: every declared column but the target and the weights, and those apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.perennial.errors import DataError, IntegrityError
-from include.perennial.gate.arrays import Floats, Labels
+from include.perennial.gate.arrays import Floats, Integers, Labels
 from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.messages import first_line
 from include.perennial.spec import DataSection
@@ -21,11 +22,14 @@ from include.perennial.tables import schema, to_frame
 class Labelled:
     """Rows with known labels: ``x`` holds every declared column but the target, ``y`` (shape ``(n,)``) the labels.
 
-    Labels are as the task has them: 0 or 1, positions of classes, or numbers.
+    Labels are as the task has them: 0 or 1, positions of classes, or numbers. ``partition`` numbers the partition of
+    each row, oldest 0, where that is known; ``weights`` is the column of sample weights, where the spec names one.
     """
 
     x: pd.DataFrame
     y: Labels
+    partition: Integers | None = None
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -43,7 +47,8 @@ def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Label
         DataError: there are no rows, or a label is missing or none of the task's.
         IntegrityError: a file is damaged or does not hold the declared columns.
     """
-    frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
+    tables = [_table(path, schema(data.columns)) for path in paths]
+    frame = to_frame(pa.concat_tables(tables))
     if frame.empty:
         raise DataError(
             f"Partitions {', '.join(path.name for path in paths)} hold no rows: nothing to train or judge on."
@@ -56,17 +61,38 @@ def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Label
             f"Target {data.target!r} must be {task.label_words} in every row: {int(wrong.sum())} of {len(labels)} "
             f"rows are not, for example {target[wrong].iloc[0]!r}."
         )
-    return Labelled(frame, labels.astype(task.label_type))
+    weights = None if data.weight is None else checked_weights(frame.pop(data.weight), f"column {data.weight!r}")
+    partition = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
+    return Labelled(frame, labels.astype(task.label_type), partition, weights)
+
+
+def checked_weights(values: Any, where: str) -> Floats:
+    """Sample weights as numbers, one per row.
+
+    Raises:
+        DataError: one is missing, infinite or negative, or all are zero.
+    """
+    weights = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=float)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        raise DataError(
+            f"Sample weights of {where} must be finite numbers, 0 or more, in every row: {int(wrong.sum())} of "
+            f"{len(weights)} rows are not, for example {weights[wrong][0]}. To fix: set them at the source, or have "
+            "an expectation in ROWS of expectations.py set such rows aside."
+        )
+    if not weights.any():
+        raise DataError(f"Sample weights of {where} are all 0: nothing to learn. To fix: weigh some rows.")
+    return weights
 
 
 def read_features(path: Path, data: DataSection) -> pd.DataFrame:
-    """What a model may see of one published partition: every declared column but the target, labelled or not yet.
+    """What a model may see of one published partition: every declared column but the withheld, labelled or not yet.
 
     Raises:
         IntegrityError: the file is damaged or does not hold the declared columns.
     """
     declared = schema(data.columns)
-    return to_frame(_table(path, declared).drop_columns([data.target]))
+    return to_frame(_table(path, declared).drop_columns(list(data.withheld)))
 
 
 def read_with_gaps(path: Path, data: DataSection, task: Task = BINARY) -> tuple[pd.DataFrame, Floats]:
@@ -76,8 +102,8 @@ def read_with_gaps(path: Path, data: DataSection, task: Task = BINARY) -> tuple[
         IntegrityError: the file is damaged or does not hold the declared columns.
     """
     frame = to_frame(_table(path, schema(data.columns)))
-    target = frame.pop(data.target)
-    return frame, task.encode(target)
+    labels = task.encode(frame[data.target])
+    return frame.drop(columns=list(data.withheld)), labels
 
 
 def _table(path: Path, declared: pa.Schema) -> pa.Table:

@@ -8,7 +8,7 @@ serves already, and is tried again.
 import datetime as dt
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from include.perennial.errors import PerennialError
 from include.perennial.models.model_cache import ModelCache
@@ -28,13 +28,20 @@ class Follower(Worker):
     """``roster`` is who serves ``pipeline`` now."""
 
     def __init__(
-        self, pipeline: str, ledger_url: str, models: ModelCache, columns: Mapping[str, ColumnType], poll_s: float
+        self,
+        pipeline: str,
+        ledger_url: str,
+        models: ModelCache,
+        columns: Mapping[str, ColumnType],
+        poll_s: float,
+        also_trusted: Collection[str] = (),
     ) -> None:
-        """``columns`` are those of a request."""
+        """``columns`` are those of a request; ``also_trusted`` are types that the pipeline's spec trusts."""
         super().__init__(f"follow-{pipeline}")
         self.pipeline = pipeline
         self.roster = Roster()
         self._url, self._models, self._columns, self._poll_s = ledger_url, models, columns, poll_s
+        self._also_trusted = also_trusted
         self._ledger: Ledger | None = None
         self._head: Anchor | None = None
         self._cast: Cast | None = None
@@ -104,7 +111,7 @@ class Follower(Worker):
             if known is not None and known.wanted.model == wanted.model:
                 return Serving(wanted, known.model), ""
         try:
-            serving = Serving(wanted, self._models.load(wanted.model))
+            serving = Serving(wanted, self._models.load(wanted.model, self._also_trusted))
             try_out(serving, self._models.copy_of(wanted.model), self._columns)
         except PerennialError as error:
             problem = f"Version {wanted.version}, {role} by the ledger, is not loaded: {error}"

@@ -94,5 +94,5 @@ def _service(
 ) -> Service:
     spec = pipeline.spec
     rows = RequestRows(spec.data, options.max_rows)
-    follower = Follower(spec.name, settings.ledger_url, models, rows.columns, options.poll_s)
+    follower = Follower(spec.name, settings.ledger_url, models, rows.columns, options.poll_s, spec.trusted_types)
     return Service(spec, rows, follower, recorder, shadow, options.canary_pct)
