@@ -113,7 +113,10 @@ def fit(
         BadInput: the estimator or the feature transformer refuses the rows or a parameter.
     """
     if why := task.nothing_to_learn(rows.y):
-        raise DataError(f"Candidate {candidate}: {why}: nothing to learn.")
+        raise DataError(
+            f"Candidate {candidate}: {why}: nothing to learn. To fix: see that data.target in pipeline.yaml is the "
+            "right column and its labels have come, or raise window.partitions until the window holds others."
+        )
     start = time.perf_counter()
     with threadpool_limits(limits=1), told(f"Candidate {candidate} cannot be fitted", "its params and fit()"):
         model.fit(rows.x, task.targets(rows.y), **weight_params(model, weights, candidate))

@@ -17,6 +17,11 @@ from include.perennial.messages import first_line
 from include.perennial.spec import DataSection
 from include.perennial.tables import schema, to_frame
 
+_NO_LABEL = (
+    "To fix: correct the label at the source; have an expectation in ROWS of expectations.py set such rows aside; "
+    "raise data.label_delay_periods if it has not come yet; or, if it is a new class, add it to classes."
+)
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -59,7 +64,7 @@ def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Label
     if wrong.any():
         raise DataError(
             f"Target {data.target!r} must be {task.label_words} in every row: {int(wrong.sum())} of {len(labels)} "
-            f"rows are not, for example {target[wrong].iloc[0]!r}."
+            f"rows are not, for example {target[wrong].iloc[0]!r}. {_NO_LABEL}"
         )
     weights = None if data.weight is None else checked_weights(frame.pop(data.weight), f"column {data.weight!r}")
     partition = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
