@@ -106,7 +106,7 @@ FAULTS = {
         ("row 1102", "'z'", "'n/a?'", "integer"),
         ("row 1102", "'z'", "'n/a?'", "integer"),
     ),
-    "label that is none": Fault(put("y", 2), ("3 different values", "0 and 1"), (), ()),
+    "label that is none": Fault(put("y", 2), (), (), ()),
 }
 
 
@@ -139,7 +139,9 @@ def test_new_refuses_or_tells_it(name: str, tmp_path: Path) -> None:
     fault = FAULTS[name]
     file = write(fault.change(table()), tmp_path)
     if not fault.new:
-        assert any("row 1102 holds 'n/a?'" in line for line in made(tmp_path, file).look_at)
+        done = made(tmp_path, file)
+        told = ("row 1102 holds 'n/a?'", "The task is counts, from the target's values: whole numbers from 0 to 2")
+        assert any(one in line for one in told for line in (*done.look_at, *done.guesses))
         return
     with pytest.raises(PerennialError) as caught:
         made(tmp_path, file)
