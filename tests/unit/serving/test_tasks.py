@@ -43,7 +43,9 @@ def serving(model: SklearnPipeline, version: str) -> Serving:
 def body(n: int) -> bytes:
     rows = toy_frame(0, n).drop(columns="label").astype({"noise": "Int64"})
     rows["at"] = rows["at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return json.dumps({"rows": json.loads(rows.to_json(orient="records", double_precision=15))}).encode()
+    # Not by pandas' own JSON, which rounds: at the edge of a bin of a tree a digit makes another prediction.
+    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    return json.dumps({"rows": records}).encode()
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -63,7 +65,7 @@ def test_a_pipeline_of_each_task_is_answered_as_its_type_says_and_logged(kind: s
     assert {one["model_version"] for one in said} == {"1", "2"}
     frame = toy_frame(0, 20).drop(columns="label")
     wanted = [task.predict(models[int(one["model_version"]) - 1], frame)[n] for n, one in enumerate(said)]
-    assert np.allclose([values(one) for one in said], np.asarray(wanted), rtol=0, atol=1e-9)
+    assert np.array_equal([values(one) for one in said], np.asarray(wanted))
     logged = PredictionLog(LocalObjects(Path(settings.store_url)), task).read_online("toy", FIRST.key)
     assert np.array_equal(task.read_logged(logged), np.asarray([values(one) for one in said]))
     assert logged["model_version"].tolist() == [one["model_version"] for one in said]
