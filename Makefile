@@ -56,7 +56,7 @@ export NAME FROM TARGET TIME KEY PERIOD LEAVE_OUT KEEP
 new: $(VENV)/.run ## a pipeline folder from a file: NAME=churn FROM=data.csv TARGET=churned TIME=signup_date KEY=customer_id
 	@$(BIN)/python -m include.perennial.cli new "$${NAME:?NAME=… is missing}" --from "$$FROM" \
 		--target "$${TARGET:?TARGET=… is missing}" --time "$${TIME:?TIME=… is missing}" \
-		--key "$${KEY:?KEY=… is missing}" --period "$$PERIOD" --leave-out "$$LEAVE_OUT" --keep "$$KEEP"
+		--key "$${KEY:?KEY=… is missing}" --period "$$PERIOD" --task "$$TASK" --leave-out "$$LEAVE_OUT" --keep "$$KEEP"
 
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
 	@# The third worker has the scheduler's tests, which mostly wait.

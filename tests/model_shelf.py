@@ -28,7 +28,7 @@ class Shelf:
         return Path(shutil.copytree(self.folder / model.model_uri, target / "files"))
 
     def put(self, name: str, model: SklearnPipeline, pipeline: Pipeline, note: str = "") -> ModelFile:
-        saved = model_file.save(model, pipeline.features_source(), self.folder / name)
+        saved = model_file.save(model, pipeline.model_sources(), self.folder / name)
         (self.folder / name / "note.txt").write_text(note)
         files = folder_records(self.folder / name)
         return ModelFile(model_uri=name, files=files, model_digest=saved.digest, trusted_types=saved.trusted_types)

@@ -5,6 +5,7 @@ Airflow's XCom and into the ledger: keys, digests, decisions; never data.
 """
 
 import enum
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -167,13 +168,37 @@ class TrainingPlan(Contract):
         return self.holdout[-1].key
 
 
+class Searched(Contract):
+    """How a search went: the best trial's mean ``score``, higher is better; ``was_cut`` by its timeout."""
+
+    trials: int
+    score: float
+    seconds: float
+    was_cut: bool
+
+
 class CandidateFit(Contract):
-    """One candidate, fitted without the selection partition and measured on it."""
+    """One candidate, fitted without the selection partition and measured on it.
+
+    ``chosen`` are the parameters that its search found, by their names in the pipeline of features and model: a
+    later fit takes them from here and searches no more. ``fit_seconds`` includes the search.
+    """
 
     candidate: str
     metrics: dict[str, float]
     fit_seconds: float
     mlflow_run_id: str
+    chosen: dict[str, Any] = {}
+    searched: Searched | None = None
+
+    @property
+    def search_words(self) -> str:
+        """What the search found, in one sentence; empty if there was none."""
+        if self.searched is None:
+            return ""
+        params = ", ".join(f"{name} = {value}" for name, value in self.chosen.items()) or "nothing"
+        cut = ", cut by its timeout" if self.searched.was_cut else ""
+        return f"its search chose {params} after {self.searched.trials} trials in {self.searched.seconds:.1f} s{cut}."
 
 
 class ModelFile(Contract):
@@ -249,6 +274,16 @@ class Decision(Contract):
     cutoff: str
     prediction_digest: str
     predictions: FileRecord | None = None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Parameters that the winner's search found."""
+        return chosen_of(self.winner, self.fits)
+
+
+def chosen_of(winner: str, fits: Iterable[CandidateFit]) -> dict[str, Any]:
+    """Parameters that the search of ``winner`` found."""
+    return next((fit.chosen for fit in fits if fit.candidate == winner), {})
 
 
 class Registration(Contract):

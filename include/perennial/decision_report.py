@@ -65,7 +65,8 @@ def _candidates(decision: Decision) -> list[str]:
     lines = [[fit.candidate, *(number(fit.metrics.get(name)) for name in names)] for fit in decision.fits]
     seconds = [f"{fit.fit_seconds:.1f}" for fit in decision.fits]
     rows = [f"| {' | '.join([text(line[0]), *line[1:], took])} |" for line, took in zip(lines, seconds, strict=True)]
-    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows]
+    found = [text(f"{fit.candidate}: {fit.search_words}") for fit in decision.fits if fit.searched]
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows, *(["", *found] if found else [])]
 
 
 def span(refs: tuple[PartitionRef, ...]) -> str:

@@ -18,7 +18,7 @@ from include.perennial.spec import PipelineSpec, PythonSource
 from include.perennial.spec_reader import SPEC_FILE, read_spec
 from include.perennial.spec_words import spec_error, suggestion
 
-__all__ = ["FeatureCode", "Pipeline", "discover", "import_feature_code", "load_pipeline"]
+__all__ = ["FeatureCode", "FolderCode", "Pipeline", "discover", "import_feature_code", "load_pipeline"]
 
 Kind = Literal["features", "source", "expectations", "model"]
 
@@ -26,16 +26,22 @@ _HOLDS = {
     "features.py": "the scikit-learn transformer class named by `features`",
     "expectations.py": "the lists BATCH and ROWS of Great Expectations objects",
     "source.py": "deliver(partition, folder, **options) and assemble(partition, folder), since a source.kind is python",
-    "model.py": "the functions that candidates name as model.<function>",
+    "model.py": "the functions that candidates and weights name as model.<function>",
 }
 
 
 @dataclass(frozen=True)
-class FeatureCode:
-    """The text of ``features.py``, the name it is imported under and the transformer class it defines."""
+class FolderCode:
+    """The text of a Python file of the folder, and the name it is imported under."""
 
     module_name: str
     text: str
+
+
+@dataclass(frozen=True)
+class FeatureCode(FolderCode):
+    """``features.py``, and the transformer class it defines."""
+
     class_name: str
 
 
@@ -54,6 +60,12 @@ class Pipeline:
         text = self._text("features")
         class_name = self.spec.features.rpartition(".")[2]
         return FeatureCode(module_name(self.spec.name, "features", text), text, class_name)
+
+    def model_sources(self) -> list[FolderCode]:
+        """The code that a model may hold classes of, ``features.py`` first."""
+        text = self.sources.get("model.py")
+        own = [] if text is None else [FolderCode(module_name(self.spec.name, "model", text), text)]
+        return [self.features_source(), *own]
 
     def features_class(self) -> type:
         """The transformer class that the spec names.
@@ -131,7 +143,8 @@ def _read_sources(root: Path, folder: Path) -> dict[str, str]:
 
 
 def _required_files(spec: PipelineSpec) -> list[str]:
-    own_models = any(candidate.estimator.startswith("model.") for candidate in spec.candidates.values())
+    named = [*(candidate.estimator for candidate in spec.candidates.values()), spec.weights or ""]
+    own_models = any(name.startswith("model.") for name in named)
     sources = [spec.source, *([spec.data.labels.source] if spec.data.labels else [])]
     own_source = any(isinstance(source, PythonSource) for source in sources)
     optional = {"source.py": own_source, "model.py": own_models}

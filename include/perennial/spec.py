@@ -14,6 +14,7 @@ from include.perennial.messages import shown
 from include.perennial.partitions import UTC, Partition, Period
 from include.perennial.spec_alerts import Alerts
 from include.perennial.spec_approval import ApprovalSection
+from include.perennial.spec_candidate import Candidate, ModelFunction, TrustedType, require_searches_fit
 from include.perennial.spec_fields import (
     Column,
     Columns,
@@ -23,6 +24,7 @@ from include.perennial.spec_fields import (
     Spec,
     TimeZone,
     distinct,
+    is_empty,
     is_none,
     parameters_of,
     refused,
@@ -155,6 +157,9 @@ class DataSection(Spec):
     quarantine_quota: Share = Field(description="share of rows that may be set aside before the task fails")
     label_delay_periods: int = Field(0, ge=0, le=520, description="periods until the labels of a partition are known")
     labels: Labels | None = Field(None, exclude_if=is_none)
+    weight: Column | None = Field(
+        None, exclude_if=is_none, description="column of sample weights, told to the fit and never a feature"
+    )
 
     @model_validator(mode="after")
     def _named_columns_exist(self) -> "DataSection":
@@ -168,6 +173,7 @@ class DataSection(Spec):
         if taken := [name for name in (self.time, *self.key) if name in PREDICTION_COLUMNS]:
             text = f"{shown(taken[0])} is a column of the prediction log: expected another name for the time or a key"
             raise refused(text, ("columns",))
+        self._require_weight()
         return self
 
     @property
@@ -184,6 +190,19 @@ class DataSection(Spec):
     def zone(self) -> str:
         """Name of the zone in which moments without one are."""
         return self.timezone or "UTC"
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Columns that no model sees."""
+        return (self.target,) if self.weight is None else (self.target, self.weight)
+
+    def _require_weight(self) -> None:
+        if self.weight is None:
+            return
+        self.require_declared((self.weight,), ("weight",))
+        self._require_type(self.weight, "weight", ColumnType.FLOAT, ColumnType.INTEGER)
+        if self.weight in (self.target, *self.key):
+            raise refused(f"is {shown(self.weight)}: expected a column that is neither target nor key", ("weight",))
 
     def require_declared(self, columns: tuple[str, ...], at: tuple[str, ...]) -> None:
         """Refuse the first of ``columns`` that ``data.columns`` does not declare; ``at`` is where they stand."""
@@ -222,15 +241,6 @@ class Window(Spec):
         if self.holdout > self.partitions:
             raise refused(f"is {self.holdout}: expected at most window.partitions, {self.partitions}", ("holdout",))
         return self
-
-
-class Candidate(Spec):
-    """One estimator to try: a scikit-learn class or a function of ``model.py``, with parameters."""
-
-    estimator: str = Field(
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", description="dotted path of a class, or model.<function>"
-    )
-    params: dict[str, Any] = Field(default_factory=dict)
 
 
 class Compare(Spec):
@@ -335,6 +345,12 @@ class PipelineSpec(Spec):
     window: Window
     features: str = Field("features.Features", pattern=r"^features\.[A-Za-z_]\w*$")
     candidates: dict[Name, Candidate] = Field(min_length=1)
+    weights: ModelFunction | None = Field(
+        None, exclude_if=is_none, description="model.<function> of rows and labels that gives their sample weights"
+    )
+    trusted_types: Annotated[tuple[TrustedType, ...], AfterValidator(distinct)] = Field(
+        (), exclude_if=is_empty, description="types that a stored model may hold beyond those that are always trusted"
+    )
     selection_metric: Metric = Metric.LOG_LOSS
     gate: Gate
     approval: ApprovalSection = None
@@ -389,6 +405,17 @@ class PipelineSpec(Spec):
     def labels_due_utc(self, partition: Partition) -> dt.datetime:
         """When the labels of ``partition`` are known."""
         return partition.shift(self.data.label_delay_periods).end_utc
+
+    @model_validator(mode="after")
+    def _searches_and_weights_fit(self) -> "PipelineSpec":
+        require_searches_fit(self.candidates, self.window.partitions, METRICS[self.task])
+        weight, slices = self.data.weight, self.gate.slices.columns if self.gate.slices else ()
+        if weight is not None and self.weights is not None:
+            raise refused(f"is set beside data.weight, {shown(weight)}: expected one of the two", ("weights",))
+        if weight in (*self.gate.compare.cluster, *slices):
+            text = f"is {shown(weight or '')}, which gate.compare.cluster or gate.slices names: a model never sees it"
+            raise refused(text, ("data", "weight"))
+        return self
 
     def _firing_offset(self, at: str) -> dt.timedelta:
         expression = getattr(self.schedule, at)

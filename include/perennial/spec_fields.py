@@ -31,6 +31,11 @@ def is_none(value: object) -> bool:
     return value is None
 
 
+def is_empty(value: object) -> bool:
+    """As ``is_none``, for a list that came later."""
+    return not value
+
+
 def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     """``names``, refused if one stands twice."""
     for n, name in enumerate(names):

@@ -88,7 +88,7 @@ def _purpose(spec: PipelineSpec, decision: Decision) -> _Pairs:
         "predicts": task_of(spec).purpose(spec.data.target),
         "one row is": ", ".join(spec.data.key),
         "model": f"{decision.winner} ({estimator.estimator})" if estimator else decision.winner,
-        "features": ", ".join(name for name in spec.data.columns if name != spec.data.target),
+        "features": ", ".join(name for name in spec.data.columns if name not in spec.data.withheld),
         "owner": spec.owner,
     }
 

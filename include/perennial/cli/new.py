@@ -14,7 +14,8 @@ _NEW = """\
 Make a pipeline folder and its DAG file from a CSV or Parquet file: pipeline.yaml with the reason of each threshold,
 features.py, expectations.py and README.md, the data card. It says what it guessed and what to look at.
 
-The file must hold an outcome of 0 and 1 that is known, a time in each row, and a key that occurs once. Nothing that
+The file must hold an outcome that is known (0 and 1, a number, a count or a class), a time in each row, and a key that
+occurs once. Nothing that
 exists is overwritten. A file of up to 5 MB is copied into the folder; a larger one stays where it is."""
 
 
@@ -23,7 +24,9 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser = command(commands, "new", "make a pipeline folder from a file of data", _NEW)
     parser.add_argument("name", help="name of the pipeline: a-z, 0-9 and _")
     parser.add_argument("--from", dest="file", type=Path, required=True, metavar="FILE", help="CSV or Parquet")
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="the outcome to predict, 0 or 1")
+    parser.add_argument(
+        "--target", required=True, metavar="COLUMN", help="the outcome to predict: 0 and 1, a number, a count, a class"
+    )
     parser.add_argument(
         "--time", required=True, metavar="COLUMN", help="the moment of the row, ISO 8601; UTC if no zone"
     )
@@ -31,6 +34,7 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--period", help="length of a partition, hour, day, week or month; default: chosen from the data"
     )
+    parser.add_argument("--task", help="binary, regression, counts or multiclass; default: chosen from the target")
     parser.add_argument("--leave-out", default="", metavar="A[,B]", help="columns that no model may see")
     parser.add_argument("--keep", default="", metavar="A[,B]", help="columns that are no leak, however strong")
     parser.add_argument("--dags", type=Path, default=PROJECT_ROOT / "dags", help="folder of the DAG files")
@@ -49,6 +53,7 @@ def _new(asked: argparse.Namespace) -> int:
             time=asked.time,
             key=_names(asked.key),
             period=asked.period or None,
+            task=asked.task or None,
             leave_out=_names(asked.leave_out),
             keep=_names(asked.keep),
         ),

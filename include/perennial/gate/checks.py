@@ -12,7 +12,7 @@ import numpy as np
 from include.perennial.contracts import Check, CheckStatus
 from include.perennial.gate.evidence import COMPARED, Behaviour, Comparison, Evidence
 from include.perennial.gate.metrics import calibration_error
-from include.perennial.gate.tasks import BINARY, Task
+from include.perennial.gate.tasks import BINARY, Multiclass, Task
 from include.perennial.gate.wording import METRIC_NAMES, at_least, at_most, line, numbers, outcome, shorten
 from include.perennial.spec import LOWER_IS_BETTER, Gate, Metric
 
@@ -38,7 +38,23 @@ def class_checks(gate: Gate, evidence: Evidence) -> tuple[Check, ...]:
     if gate.min_positives is not None:
         return (at_least("positives", "number of positives", counts[1], gate.min_positives, decimals=0),)
     limit = math.inf if gate.min_class_rows is None else gate.min_class_rows
-    return (at_least("class_rows", "rows of the rarest class", min(counts), limit, decimals=0),)
+    return (at_least("class_rows", "rows of the rarest class", min(counts), limit, decimals=0), *_new_classes(evidence))
+
+
+def _new_classes(evidence: Evidence) -> tuple[Check, ...]:
+    """For information, a class that no training row had: the metrics show what that costs, and not why."""
+    shares, counts = evidence.training_rate, evidence.task.label_counts(evidence.y)
+    if not isinstance(evidence.task, Multiclass) or not isinstance(shares, tuple) or counts is None:
+        return ()
+    new = [n for n, share in enumerate(shares) if not share and counts[n]]
+    if not new:
+        return ()
+    told = ", ".join(f"{shorten(evidence.task.classes[n])} ({counts[n]:,} rows)" for n in new[:4])
+    message = (
+        f"{len(new)} classes of the unseen rows are in no training row, so that their probability is 0: {told}. Widen "
+        "window.partitions until it holds them, or train again once they have come"
+    )
+    return (line("new_classes", CheckStatus.INFO, message),)
 
 
 def behaviour_checks(

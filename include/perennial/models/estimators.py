@@ -3,20 +3,25 @@
 import importlib
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 from sklearn.pipeline import Pipeline as SklearnPipeline
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
-from include.perennial.errors import BadInput, DataError, SpecError
+from include.perennial.errors import DataError, SpecError
 from include.perennial.gate.arrays import Floats
 from include.perennial.gate.tasks import BINARY, Task, task_of
 from include.perennial.messages import clipped, did_you_mean
+from include.perennial.models.determinism import settle
+from include.perennial.models.folder_code import told
 from include.perennial.models.frames import Labelled
+from include.perennial.models.searching import is_search
 from include.perennial.pipeline_folder import Pipeline
+
+__all__ = ["build", "fit", "libraries", "parameters", "predict", "search_object", "told"]
 
 FEATURES_STEP = "features"
 MODEL_STEP = "model"
@@ -29,39 +34,77 @@ def parameters(pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mappi
     return {**pipeline.spec.candidates[candidate].params, **overrides.get(candidate, {})}
 
 
-def libraries(pipeline: Pipeline, candidate: str) -> tuple[str, ...]:
-    """Modules that ``candidate`` needs beside scikit-learn."""
-    library = pipeline.spec.candidates[candidate].estimator.partition(".")[0]
-    return (library,) if library in LIBRARIES and library != "sklearn" else ()
+def libraries(model: SklearnPipeline) -> tuple[str, ...]:
+    """Modules that ``model`` needs beside scikit-learn."""
+    parts = [model, *model.get_params(deep=True).values()]
+    needed = {type(part).__module__.partition(".")[0] for part in parts}
+    return tuple(name for name in LIBRARIES if name in needed and name != "sklearn")
 
 
 def build(
-    pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mapping[str, Any]], *, seed: int
+    pipeline: Pipeline,
+    candidate: str,
+    overrides: Mapping[str, Mapping[str, Any]],
+    *,
+    seed: int,
+    chosen: Mapping[str, Any] | None = None,
 ) -> SklearnPipeline:
-    """The unfitted pipeline of ``candidate``; ``random_state`` is ``seed`` where the estimator takes one.
+    """The unfitted pipeline of ``candidate``; ``seed`` is every ``random_state`` that is not set.
+
+    ``chosen`` are parameters that a search has found. Of a search object of ``model.py`` its estimator is taken.
 
     Raises:
         SpecError: the estimator is not on the allowed libraries, does not exist, cannot be built from the
             parameters, or does not fit the task.
     """
-    where = f"{pipeline.folder / 'pipeline.yaml'}: candidates.{candidate}"
-    path = pipeline.spec.candidates[candidate].estimator
+    made = _made(pipeline, candidate, overrides, seed)
+    estimator = made.estimator if is_search(made) else made
+    path, where = pipeline.spec.candidates[candidate].estimator, _where(pipeline, candidate)
+    if problem := task_of(pipeline.spec).estimator_problem(estimator):
+        raise SpecError(f"{where}: {path} {problem}.")
+    model = SklearnPipeline([(FEATURES_STEP, pipeline.features_class()()), (MODEL_STEP, estimator)])
+    try:
+        model.set_params(**(chosen or {}))
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{where}: {path} refuses what the search found: {clipped(str(error), 600)}") from error
+    return model
+
+
+def search_object(
+    pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mapping[str, Any]], *, seed: int
+) -> Any | None:
+    """The search that a function of ``model.py`` makes; None if it makes an estimator."""
+    made = _made(pipeline, candidate, overrides, seed)
+    return made if is_search(made) else None
+
+
+def _where(pipeline: Pipeline, candidate: str) -> str:
+    return f"{pipeline.folder / 'pipeline.yaml'}: candidates.{candidate}"
+
+
+def _made(pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mapping[str, Any]], seed: int) -> Any:
+    where, path = _where(pipeline, candidate), pipeline.spec.candidates[candidate].estimator
     factory = _factory(pipeline, path, where)
     params = parameters(pipeline, candidate, overrides)
     _check_names(factory, path, params, where)
     if "random_state" in inspect.signature(factory).parameters:
         params.setdefault("random_state", seed)
+    if isinstance(given := params.get("class_weight"), Mapping):
+        # YAML's and JSON's keys are texts.
+        params["class_weight"] = task_of(pipeline.spec).class_weight(given)
     try:
-        estimator = factory(**params)
+        made = factory(**params)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{where}: {path} cannot be built: {clipped(str(error), 600)}") from error
-    if problem := task_of(pipeline.spec).estimator_problem(estimator):
-        raise SpecError(f"{where}: {path} {problem}.")
-    return SklearnPipeline([(FEATURES_STEP, pipeline.features_class()()), (MODEL_STEP, estimator)])
+    if hasattr(made, "get_params"):
+        settle(made, seed)
+    return made
 
 
-def fit(model: SklearnPipeline, rows: Labelled, candidate: str, task: Task = BINARY) -> float:
-    """Fit ``model`` in place, on one thread; returns the seconds it took.
+def fit(
+    model: SklearnPipeline, rows: Labelled, candidate: str, task: Task = BINARY, weights: Floats | None = None
+) -> float:
+    """Fit ``model`` in place, on one thread, with sample ``weights`` if given; returns the seconds it took.
 
     One thread, because tasks already share the cores, and because the order of sums then never depends on them.
 
@@ -70,11 +113,31 @@ def fit(model: SklearnPipeline, rows: Labelled, candidate: str, task: Task = BIN
         BadInput: the estimator or the feature transformer refuses the rows or a parameter.
     """
     if why := task.nothing_to_learn(rows.y):
-        raise DataError(f"Candidate {candidate}: {why}: nothing to learn.")
+        raise DataError(
+            f"Candidate {candidate}: {why}: nothing to learn. To fix: see that data.target in pipeline.yaml is the "
+            "right column and its labels have come, or raise window.partitions until the window holds others."
+        )
     start = time.perf_counter()
     with threadpool_limits(limits=1), told(f"Candidate {candidate} cannot be fitted", "its params and fit()"):
-        model.fit(rows.x, task.targets(rows.y))
+        model.fit(rows.x, task.targets(rows.y), **weight_params(model, weights, candidate))
     return time.perf_counter() - start
+
+
+def weight_params(model: SklearnPipeline, weights: Floats | None, candidate: str) -> dict[str, Floats]:
+    """Sample weights as the pipeline's ``fit`` takes them.
+
+    Raises:
+        SpecError: there are weights, and the estimator takes none.
+    """
+    if weights is None:
+        return {}
+    estimator = model.named_steps[MODEL_STEP]
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise SpecError(
+            f"Candidate {candidate}: fit() of {type(estimator).__name__} takes no sample_weight, and the spec has "
+            "sample weights. To fix: choose an estimator that does, or remove data.weight and weights."
+        )
+    return {f"{MODEL_STEP}__sample_weight": weights}
 
 
 def predict(model: SklearnPipeline, x: pd.DataFrame, candidate: str, task: Task = BINARY) -> Floats:
@@ -85,20 +148,6 @@ def predict(model: SklearnPipeline, x: pd.DataFrame, candidate: str, task: Task 
     """
     with told(f"Candidate {candidate} cannot score rows that it was not fitted on", "transform()"):
         return task.predict(model, x)
-
-
-@contextmanager
-def told(what: str, where: str) -> Iterator[None]:
-    """Code of the pipeline folder runs inside: what it raises becomes a message, with the traceback as its cause.
-
-    Raises:
-        BadInput: the code refuses.
-    """
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        said = f"{type(error).__name__}: {clipped(str(error), 800)}"
-        raise BadInput(f"{what}: {said} Check {where} in pipeline.yaml and features.py.") from error
 
 
 def _factory(pipeline: Pipeline, path: str, where: str) -> Callable[..., Any]:

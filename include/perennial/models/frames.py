@@ -1,8 +1,9 @@
-"""Partitions as a model is given them: every declared column but the target, and the labels apart."""
+"""Partitions as a model is given them: every declared column but the target and the weights, and those apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,22 +11,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.perennial.errors import DataError, IntegrityError
-from include.perennial.gate.arrays import Floats, Labels
+from include.perennial.gate.arrays import Floats, Integers, Labels
 from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.messages import first_line
 from include.perennial.spec import DataSection
 from include.perennial.tables import schema, to_frame
+
+_NO_LABEL = (
+    "To fix: correct the label at the source; have an expectation in ROWS of expectations.py set such rows aside; "
+    "raise data.label_delay_periods if it has not come yet; or, if it is a new class, add it to classes."
+)
 
 
 @dataclass(frozen=True)
 class Labelled:
     """Rows with known labels: ``x`` holds every declared column but the target, ``y`` (shape ``(n,)``) the labels.
 
-    Labels are as the task has them: 0 or 1, positions of classes, or numbers.
+    Labels are as the task has them: 0 or 1, positions of classes, or numbers. ``partition`` numbers the partition of
+    each row, oldest 0, where that is known; ``weights`` is the column of sample weights, where the spec names one.
     """
 
     x: pd.DataFrame
     y: Labels
+    partition: Integers | None = None
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -45,9 +54,12 @@ def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Label
         DataError: there are no rows, or a label is missing or none of the task's.
         IntegrityError: a file is damaged or does not hold the declared columns.
     """
-    frame = to_frame(pa.concat_tables([_table(path, schema(data.columns)) for path in paths]))
+    tables = [_table(path, schema(data.columns)) for path in paths]
+    partition = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
+    frame = to_frame(pa.concat_tables(tables))
     if data.labels is not None:
-        frame = frame[frame[data.target].notna()].reset_index(drop=True)
+        known = frame[data.target].notna().to_numpy()
+        frame, partition = frame[known].reset_index(drop=True), partition[known]
     if frame.empty:
         raise DataError(
             f"Partitions {', '.join(path.name for path in paths)} hold no rows: nothing to train or judge on."
@@ -58,19 +70,39 @@ def read(paths: Sequence[Path], data: DataSection, task: Task = BINARY) -> Label
     if wrong.any():
         raise DataError(
             f"Target {data.target!r} must be {task.label_words} in every row: {int(wrong.sum())} of {len(labels)} "
-            f"rows are not, for example {target[wrong].iloc[0]!r}."
+            f"rows are not, for example {target[wrong].iloc[0]!r}. {_NO_LABEL}"
         )
-    return Labelled(frame, labels.astype(task.label_type))
+    weights = None if data.weight is None else checked_weights(frame.pop(data.weight), f"column {data.weight!r}")
+    return Labelled(frame, labels.astype(task.label_type), partition, weights)
+
+
+def checked_weights(values: Any, where: str) -> Floats:
+    """Sample weights as numbers, one per row.
+
+    Raises:
+        DataError: one is missing, infinite or negative, or all are zero.
+    """
+    weights = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=float)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        raise DataError(
+            f"Sample weights of {where} must be finite numbers, 0 or more, in every row: {int(wrong.sum())} of "
+            f"{len(weights)} rows are not, for example {weights[wrong][0]}. To fix: set them at the source, or have "
+            "an expectation in ROWS of expectations.py set such rows aside."
+        )
+    if not weights.any():
+        raise DataError(f"Sample weights of {where} are all 0: nothing to learn. To fix: weigh some rows.")
+    return weights
 
 
 def read_features(path: Path, data: DataSection) -> pd.DataFrame:
-    """What a model may see of one published partition: every declared column but the target, labelled or not yet.
+    """What a model may see of one published partition: every declared column but the withheld, labelled or not yet.
 
     Raises:
         IntegrityError: the file is damaged or does not hold the declared columns.
     """
     declared = schema(data.columns)
-    return to_frame(_table(path, declared).drop_columns([data.target]))
+    return to_frame(_table(path, declared).drop_columns(list(data.withheld)))
 
 
 def read_with_gaps(path: Path, data: DataSection, task: Task = BINARY) -> tuple[pd.DataFrame, Floats]:
@@ -80,8 +112,8 @@ def read_with_gaps(path: Path, data: DataSection, task: Task = BINARY) -> tuple[
         IntegrityError: the file is damaged or does not hold the declared columns.
     """
     frame = to_frame(_table(path, schema(data.columns)))
-    target = frame.pop(data.target)
-    return frame, task.encode(target)
+    labels = task.encode(frame[data.target])
+    return frame.drop(columns=list(data.withheld)), labels
 
 
 def _table(path: Path, declared: pa.Schema) -> pa.Table:

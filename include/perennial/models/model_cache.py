@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from sklearn.pipeline import Pipeline as SklearnPipeline
@@ -43,8 +43,10 @@ class ModelCache:
         """The cache under ``settings.home``."""
         return cls(settings.home / "cache" / "models", download)
 
-    def load(self, model: ModelFile) -> SklearnPipeline:
+    def load(self, model: ModelFile, also_trusted: Collection[str] = ()) -> SklearnPipeline:
         """The model, from its copy here if there is an intact one, else from its store.
+
+        ``also_trusted`` are the types that the pipeline's spec trusts beyond ``model_file.TRUSTED_TYPES``.
 
         Raises:
             IntegrityError: the stored files are not those of the record, or hold a type that is not trusted.
@@ -52,16 +54,16 @@ class ModelCache:
         """
         copy = self._folder / _name(model)
         if not copy.is_dir():
-            return self._fetched(model, copy)
+            return self._fetched(model, copy, also_trusted)
         try:
             # Before the files are read: whoever makes room next sees that this copy is in use.
             os.utime(copy)
-            return model_file.load(copy, model.files, model.trusted_types)
+            return model_file.load(copy, model.files, model.trusted_types, also_trusted)
         except FileNotFoundError:
             log.info("The copy of model %s was removed meanwhile; fetching it again", copy.name)
         except IntegrityError as error:
             log.warning("The copy of model %s is not used: %s Fetching it again", copy.name, error)
-        return self._fetched(model, copy)
+        return self._fetched(model, copy, also_trusted)
 
     def keep(self, model: ModelFile) -> None:
         """Have a copy here before it is needed; what is in it is checked when it is loaded.
@@ -87,12 +89,13 @@ class ModelCache:
             IntegrityError: the stored files are not those of the record.
             Unavailable: the store does not answer.
         """
-        self._fetched(model, self._folder / _name(model))
+        with self._downloaded(model, self._folder / _name(model)) as folder:
+            model_file.check_files(folder, model.files)
 
-    def _fetched(self, model: ModelFile, copy: Path) -> SklearnPipeline:
+    def _fetched(self, model: ModelFile, copy: Path, also_trusted: Collection[str]) -> SklearnPipeline:
         # Loaded from where nobody else looks: other processes may be replacing the same copy.
         with self._downloaded(model, copy) as folder:
-            return model_file.load(folder, model.files, model.trusted_types)
+            return model_file.load(folder, model.files, model.trusted_types, also_trusted)
 
     @contextlib.contextmanager
     def _downloaded(self, model: ModelFile, copy: Path) -> Iterator[Path]:

@@ -22,6 +22,7 @@ from include.perennial.gate.tasks import task_of
 from include.perennial.models import estimators
 from include.perennial.models.frames import Labelled
 from include.perennial.models.plots import permutation_importance
+from include.perennial.models.weights import Weigh, own_weights
 from include.perennial.monitor.cells import Cells, category_cells, number_cells
 from include.perennial.partitions import Partition, Period
 from include.perennial.spec import ColumnType, PipelineSpec
@@ -60,13 +61,18 @@ class Window:
 
 
 def build_window(
-    spec: PipelineSpec, model: SklearnPipeline, keys: Sequence[str], partitions: Sequence[Labelled]
+    spec: PipelineSpec,
+    model: SklearnPipeline,
+    keys: Sequence[str],
+    partitions: Sequence[Labelled],
+    weigh: Weigh = own_weights,
 ) -> Window:
     """The window of a champion.
 
     Args:
         model: the champion; only unfitted copies of it are used.
         keys, partitions: all partitions that the champion was trained on, oldest first.
+        weigh: sample weights of training rows.
 
     Raises:
         BadInput: there are fewer than ``MIN_PARTITIONS`` partitions, or the model cannot be fitted to a part of them.
@@ -77,7 +83,7 @@ def build_window(
             f"{len(keys)}. Raise window.partitions."
         )
     task = task_of(spec)
-    p, importance = _cross_fitted(spec, model, partitions)
+    p, importance = _cross_fitted(spec, model, partitions, weigh)
     chosen = [sample_rows(spec, key, len(rows)) for key, rows in zip(keys, partitions, strict=True)]
     x = [part.x.iloc[rows] for part, rows in zip(partitions, chosen, strict=True)]
     everything = np.concatenate([part.y for part in partitions]), np.concatenate(p)
@@ -117,7 +123,7 @@ def slots(spec: PipelineSpec, key: str, x: pd.DataFrame) -> Integers:
 
 
 def _cross_fitted(
-    spec: PipelineSpec, model: SklearnPipeline, partitions: Sequence[Labelled]
+    spec: PipelineSpec, model: SklearnPipeline, partitions: Sequence[Labelled], weigh: Weigh
 ) -> tuple[list[Floats], dict[str, float]]:
     """Predictions of each partition, and each column's share of the importance, summed over the folds."""
     task = task_of(spec)
@@ -126,9 +132,8 @@ def _cross_fitted(
     for fold in np.array_split(np.arange(len(partitions)), _FOLDS):
         held_out = [int(n) for n in fold]
         copy = clone(model)
-        estimators.fit(
-            copy, _joined([part for n, part in enumerate(partitions) if n not in held_out]), "champion", task
-        )
+        rest = _joined([part for n, part in enumerate(partitions) if n not in held_out])
+        estimators.fit(copy, rest, "champion", task, weigh(rest))
         predicted += [estimators.predict(copy, partitions[n].x, "champion", task) for n in held_out]
         unseen = _joined([partitions[n] for n in held_out])
         falls.update(permutation_importance(copy, unseen.x, unseen.y, seed=spec.seed, task=task))
@@ -136,8 +141,12 @@ def _cross_fitted(
 
 
 def _joined(partitions: Sequence[Labelled]) -> Labelled:
+    weights = [part.weights for part in partitions if part.weights is not None]
     return Labelled(
-        pd.concat([part.x for part in partitions], ignore_index=True), np.concatenate([part.y for part in partitions])
+        pd.concat([part.x for part in partitions], ignore_index=True),
+        np.concatenate([part.y for part in partitions]),
+        np.repeat(np.arange(len(partitions)), [len(part) for part in partitions]),
+        np.concatenate(weights) if weights else None,
     )
 
 
@@ -162,7 +171,7 @@ def _cells(
 def _compared(spec: PipelineSpec) -> dict[str, ColumnType]:
     """Columns that can be compared at all: moments and days are new in every partition."""
     never = {ColumnType.TIMESTAMP, ColumnType.DATE}
-    return {name: kind for name, kind in spec.data.columns.items() if kind not in never and name != spec.data.target}
+    return {n: kind for n, kind in spec.data.columns.items() if kind not in never and n not in spec.data.withheld}
 
 
 def _cells_of(

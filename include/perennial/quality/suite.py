@@ -103,12 +103,12 @@ class Suite:
             tuple((label, group, item) for label, (group, item) in zip(labels, found, strict=True)), digest(configs)
         )
 
-    def without(self, column: str) -> "Suite":
-        """The expectations that can be asked of a frame without ``column``: none about it, or about the table's shape.
+    def without(self, *columns: str) -> "Suite":
+        """The expectations that can be asked of a frame without ``columns``: none about them, or the table's shape.
 
         The digest stays that of the whole suite.
         """
-        kept = [entry for entry in self.expectations if not _needs(entry[2], column)]
+        kept = [entry for entry in self.expectations if not any(_needs(entry[2], column) for column in columns)]
         return Suite(tuple(kept), self.digest)
 
     def run(self, frame: pd.DataFrame) -> SuiteReport:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from include.perennial.contracts import CandidateFit, Contract, FileRecord, ModelFile, TrainingPlan
+from include.perennial.contracts import CandidateFit, Contract, FileRecord, ModelFile, TrainingPlan, chosen_of
 from include.perennial.digests import bytes_sha256, digest
 from include.perennial.folder_records import folder_records
 from include.perennial.gate.evidence import Behaviour
@@ -35,6 +35,7 @@ _PREDICTIONS = "predictions.parquet"
 _MODEL = "model"
 # Raised when what is kept changes its meaning, so that older ones are made anew.
 _EDITION = 1
+_FITTED_BY = {"name", "data", "features", "candidates", "selection_metric", "refit", "weights", "trusted_types"}
 NO_RUN = "replay"
 
 
@@ -65,7 +66,7 @@ def folder_of(plan: TrainingPlan, pipeline: Pipeline, home: Path) -> Path:
     spec = pipeline.spec
     content = [
         _EDITION,
-        spec.model_dump(mode="json", include={"name", "data", "features", "candidates", "selection_metric", "refit"}),
+        spec.model_dump(mode="json", include=_FITTED_BY),
         predictions.kept_columns(spec),
         plan.seed,
         plan.code_digest,
@@ -105,7 +106,8 @@ def _made(plan: TrainingPlan, pipeline: Pipeline, supply: Supply, work: Path, ta
     train, holdout = supply.read(pipeline, plan.train), supply.read(pipeline, plan.holdout)
     fits = _fits(plan, pipeline, supply)
     winner = best(fits, pipeline.spec.selection_metric)
-    judged = fit_and_save(plan, pipeline, winner, train, holdout, work / _MODEL)
+    chosen = chosen_of(winner, fits)
+    judged = fit_and_save(plan, pipeline, winner, train, holdout, work / _MODEL, chosen)
     candidate = predict_holdout(plan, pipeline, winner, judged, holdout, task_of(spec).baseline(train.y))
     predicted = predictions.to_parquet(candidate)
     (work / _PREDICTIONS).write_bytes(predicted)
@@ -113,7 +115,7 @@ def _made(plan: TrainingPlan, pipeline: Pipeline, supply: Supply, work: Path, ta
     if pipeline.spec.refit:
         shutil.rmtree(work / _MODEL)
         everything = supply.read(pipeline, (*plan.train, *plan.holdout))
-        final = fit_and_save(plan, pipeline, winner, everything, holdout, work / _MODEL)
+        final = fit_and_save(plan, pipeline, winner, everything, holdout, work / _MODEL, chosen)
     return Contender(
         winner=winner,
         fits=fits,
@@ -134,8 +136,8 @@ def _fits(plan: TrainingPlan, pipeline: Pipeline, supply: Supply) -> tuple[Candi
 
 
 def _fit(plan: TrainingPlan, name: str, pipeline: Pipeline, train: Labelled, selection: Labelled) -> CandidateFit:
-    metrics, seconds = fit_and_measure(plan, name, pipeline, train, selection)
-    return CandidateFit(candidate=name, metrics=metrics, fit_seconds=seconds, mlflow_run_id=NO_RUN)
+    measured = fit_and_measure(plan, name, pipeline, train, selection)
+    return measured.fit.model_copy(update={"mlflow_run_id": NO_RUN})
 
 
 def _model_file(fitted: FittedModel, folder: Path) -> ModelFile:

@@ -76,7 +76,9 @@ class Service:
         return self._supply.read(self._pipeline, [self._supply.ref(key)])
 
     def _model(self, model: ModelFile) -> SklearnPipeline:
-        return model_file.load(Path(model.model_uri), model.files, model.trusted_types)
+        return model_file.load(
+            Path(model.model_uri), model.files, model.trusted_types, self._pipeline.spec.trusted_types
+        )
 
     def _clusters(self, keys: Sequence[str]) -> Integers:
         columns = list(self._pipeline.spec.gate.compare.cluster)

@@ -12,8 +12,8 @@ MOST_COLUMNS = 100
 class Asked:
     """A pipeline ``name`` out of ``file``; the other fields name columns of it.
 
-    ``period`` is chosen from the data if it is None. ``leave_out`` are never used; ``keep`` are used although one of
-    them alone nearly gives the label away. At most ``most_columns`` feature columns are taken.
+    ``period`` and ``task`` are chosen from the data if they are None. ``leave_out`` are never used; ``keep`` are used
+    although one of them alone nearly gives the label away. At most ``most_columns`` feature columns are taken.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Asked:
     time: str
     key: tuple[str, ...]
     period: str | None = None
+    task: str | None = None
     leave_out: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     most_columns: int = MOST_COLUMNS

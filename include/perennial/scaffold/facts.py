@@ -3,14 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
+from include.perennial.messages import shown
 from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.baseline import Baseline, floor_to
+from include.perennial.scaffold.goals import Goal
 from include.perennial.scaffold.kinds import Column
 from include.perennial.scaffold.periods import Calendar
 from include.perennial.scaffold.profile import Profile
 from include.perennial.scaffold.roles import Roles
-from include.perennial.scaffold.words import Written
+from include.perennial.scaffold.words import Written, yaml_list
 from include.perennial.spec import ColumnType
+from include.perennial.spec_metrics import Metric, TaskKind
 
 _SLICE_VALUES = range(2, 11)
 _SLICE_ROWS = 100
@@ -25,7 +30,13 @@ class Reference:
 
 
 def spec_facts(
-    asked: Asked, found: Profile, roles: Roles, calendar: Calendar, reference: Reference, measured: Baseline | None
+    asked: Asked,
+    found: Profile,
+    goal: Goal,
+    roles: Roles,
+    calendar: Calendar,
+    reference: Reference,
+    measured: Baseline | None,
 ) -> dict[str, Any]:
     """Facts for pipeline.yaml. Without ``measured`` the thresholds are open, for the fit that measures."""
     label = asked.name.replace("_", " ").capitalize()
@@ -34,7 +45,12 @@ def spec_facts(
     return {
         "name": asked.name,
         "title": label,
-        "description": f"The probability that {asked.target} is 1, from {asked.file.name}. Say here what it means.",
+        "description": f"{_predicted(asked, goal)}, from {asked.file.name}. Say here what it means.",
+        "task": Written(goal.kind.value),
+        "kind": "counts" if goal.is_count else goal.kind.value,
+        "loss": Written(_LOSS[goal.is_count].value),
+        "skill": Written(SKILL[goal.is_count].value),
+        "classes": _classes(goal, roles.declared[asked.target]),
         "owner": "nobody-yet",
         "source_name": asked.file.name,
         "period": Written(calendar.period.value),
@@ -59,40 +75,81 @@ def spec_facts(
         "slice_rows": _SLICE_ROWS,
         "monitor_rows": max(50, min(500, min(calendar.counts.values()) // 2)),
         "fewest_rows": min(calendar.counts.values()),
-    } | (_thresholds(measured, calendar) if measured else _OPEN)
+    } | (_thresholds(measured, calendar, goal) if measured else _OPEN)
+
+
+def _predicted(asked: Asked, goal: Goal) -> str:
+    if goal.kind is TaskKind.BINARY:
+        return f"The probability that {asked.target} is 1"
+    if goal.kind is TaskKind.MULTICLASS:
+        return f"The probability of each value of {asked.target}"
+    return f"The expected {asked.target}"
+
+
+def _classes(goal: Goal, declared: ColumnType) -> Written:
+    if declared is ColumnType.INTEGER:
+        return Written(f"[{', '.join(goal.classes)}]")
+    return yaml_list(goal.classes)
 
 
 _OPEN: dict[str, Any] = {
-    **dict.fromkeys(("holdout_rows", "holdout_positives", "n_rounds", "min_rows", "min_positives"), 1),
+    **dict.fromkeys(("holdout_rows", "holdout_rarest", "n_rounds", "min_rows", "min_rarest"), 1),
     **dict.fromkeys(("worst_auc", "best_auc", "worst_skill", "floor_skill", "first_skill", "strongest"), 0.0),
-    **dict.fromkeys(("floor_auc", "first_auc"), 0.0),
-    **dict.fromkeys(("max_auc", "max_single"), 1.0),
+    **dict.fromkeys(("floor_auc", "first_auc", "best_loss", "worst_loss", "best_r2", "margin", "slice_margin"), 0.0),
+    **dict.fromkeys(("max_auc", "max_single", "max_r2"), 1.0),
 }
+SKILL = {True: Metric.POISSON_DEVIANCE_SKILL, False: Metric.MSE_SKILL}
+_LOSS = {True: Metric.MEAN_POISSON_DEVIANCE, False: Metric.RMSE}
 
 
-def _thresholds(measured: Baseline, calendar: Calendar) -> dict[str, Any]:
+def _thresholds(measured: Baseline, calendar: Calendar, goal: Goal) -> dict[str, Any]:
     """Thresholds with room to the worst that was seen, never below what a coin reaches."""
-    skill, auc = measured.worst_skill, measured.worst_auc
     counts, n = list(calendar.counts.values()), calendar.holdout
     rows = min(sum(counts[i : i + n]) for i in range(len(counts) - n + 1))
-    positives = int(rows * min(one.positive_rate for one in measured.rounds))
-    return {
+    rarest = int(rows * min(one.rarest_share for one in measured.rounds))
+    skill = measured.lowest(Metric.LOG_LOSS_SKILL if goal.has_classes else SKILL[goal.is_count])
+    facts = {
         "n_rounds": len(measured.rounds),
         "holdout_rows": rows,
-        "holdout_positives": positives,
+        "holdout_rarest": rarest,
         "min_rows": max(1, rows // 2),
-        "min_positives": max(1, positives // 2),
-        "worst_auc": round(auc, 3),
-        "best_auc": round(measured.best_auc, 3),
+        "min_rarest": max(1, rarest // 2),
         "worst_skill": round(skill, 3),
-        "floor_auc": max(0.5, floor_to(auc - 0.05, 0.01)),
         "floor_skill": floor_to(skill - 0.1, 0.01),
-        "first_auc": max(0.5, floor_to(auc - 0.03, 0.01)),
         "first_skill": floor_to(skill - 0.05, 0.01),
-        "max_auc": _ceiling(measured.best_auc),
         "max_single": _ceiling(measured.strongest_feature),
         "strongest": round(measured.strongest_feature, 3),
     }
+    return _OPEN | facts | (_of_classes(measured) if goal.has_classes else _of_numbers(measured, goal))
+
+
+def _of_classes(measured: Baseline) -> dict[str, Any]:
+    auc, best = measured.lowest(Metric.ROC_AUC), measured.highest(Metric.ROC_AUC)
+    return {
+        "worst_auc": round(auc, 3),
+        "best_auc": round(best, 3),
+        "floor_auc": max(0.5, floor_to(auc - 0.05, 0.01)),
+        "first_auc": max(0.5, floor_to(auc - 0.03, 0.01)),
+        "max_auc": _ceiling(best),
+    }
+
+
+def _of_numbers(measured: Baseline, goal: Goal) -> dict[str, Any]:
+    loss, best_r2 = _LOSS[goal.is_count], measured.highest(Metric.R2)
+    worst = measured.highest(loss)
+    return {
+        "best_loss": _short(measured.lowest(loss)),
+        "worst_loss": _short(worst),
+        "margin": _short(0.05 * worst),
+        "slice_margin": _short(0.25 * worst),
+        "best_r2": round(best_r2, 3),
+        "max_r2": _ceiling(best_r2),
+    }
+
+
+def _short(value: float) -> float:
+    """Three digits that count."""
+    return float(f"{value:.3g}")
 
 
 def _ceiling(seen: float) -> float:
@@ -114,10 +171,11 @@ def feature_facts(asked: Asked, found: Profile, roles: Roles) -> dict[str, Any]:
     }
 
 
-def card_facts(asked: Asked, found: Profile, roles: Roles, calendar: Calendar, reference: Reference) -> dict[str, Any]:
+def card_facts(
+    asked: Asked, found: Profile, goal: Goal, roles: Roles, calendar: Calendar, reference: Reference
+) -> dict[str, Any]:
     """Facts for README.md, without the guesses."""
     keys = list(calendar.counts)
-    rate = float(roles.frame[asked.target].astype(float).mean())
     return {
         "title": asked.name.replace("_", " ").capitalize(),
         "source_sentence": reference.sentence,
@@ -126,18 +184,30 @@ def card_facts(asked: Asked, found: Profile, roles: Roles, calendar: Calendar, r
         "period": Written(calendar.period.value),
         "first_key": Written(keys[0]),
         "last_key": Written(keys[-1]),
-        "positive_rate": Written(f"{rate:.1%}"),
-        "card": [_card_row(asked, found.columns[name], roles) for name in found.columns if name in roles.declared],
+        "labels": labels_seen(goal, roles.frame[asked.target]),
+        "card": [
+            _card_row(asked, goal, found.columns[name], roles) for name in found.columns if name in roles.declared
+        ],
     }
 
 
-def _card_row(asked: Asked, column: Column, roles: Roles) -> dict[str, Any]:
+def labels_seen(goal: Goal, target: "pd.Series[Any]") -> str:
+    """What the labelled rows say, in words."""
+    if goal.kind is TaskKind.BINARY:
+        return f"{target.astype(float).mean():.1%} of the labelled ones are positive"
+    if goal.kind is TaskKind.REGRESSION:
+        return f"the labels lie between {target.min():g} and {target.max():g}, {target.mean():.4g} in the mean"
+    shares = target.astype(str).value_counts(normalize=True)
+    return "of the labelled ones " + ", ".join(f"{share:.1%} are {shown(name, 40)}" for name, share in shares.items())
+
+
+def _card_row(asked: Asked, goal: Goal, column: Column, roles: Roles) -> dict[str, Any]:
     uses = {asked.target: "target", asked.time: "time"} | dict.fromkeys(asked.key, "key")
     strength = roles.strengths.get(column.name)
     return {
         "name": column.name,
         "kind": Written(roles.declared[column.name].value),
-        "use": uses.get(column.name) or f"feature, ROC AUC alone {strength:.2f}",
+        "use": uses.get(column.name) or f"feature, {goal.task.strength_words} alone {strength:.2f}",
         "missing": Written(f"{column.null_rate:.1%}"),
         "seen": _seen(column),
     }

@@ -38,8 +38,10 @@ class Calendar:
     holdout: int
 
 
-def calendar(asked: Asked, found: Profile, positive_rate: float) -> Calendar:
+def calendar(asked: Asked, found: Profile, rarest_share: float) -> Calendar:
     """The period asked for, or the longest that gives enough partitions.
+
+    ``rarest_share`` is of the rarest class, 1 where labels are no classes.
 
     Raises:
         BadInput: there is no such period.
@@ -55,7 +57,7 @@ def calendar(asked: Asked, found: Profile, positive_rate: float) -> Calendar:
             "To fix: take a longer time or a shorter period, or name another column after TIME=."
         )
     ingest, train_at = _SCHEDULES[period]
-    holdout = _holdout(list(counts.values()), min(positive_rate, 1 - positive_rate))
+    holdout = _holdout(list(counts.values()), rarest_share)
     train = min(max(_MOST_TRAIN, 2 * holdout), len(counts) - holdout)
     start = Partition.of_key(next(iter(counts)), period).start_utc.date()
     return Calendar(period, ingest, train_at, start, counts, train, holdout)
@@ -82,11 +84,11 @@ def _period(asked: Asked, found: Profile) -> Period:
     return enough[0] if enough else _PREFERRED[-1]
 
 
-def _holdout(counts: list[int], rarer_rate: float) -> int:
-    """How many of the newest partitions hold enough rows of both classes to judge on; at most a third of all."""
+def _holdout(counts: list[int], rarest_share: float) -> int:
+    """How many of the newest partitions hold enough rows of every class to judge on; at most a third of all."""
     most = max(1, len(counts) // 3)
     for n in range(1, most):
         rows = sum(counts[-n:])
-        if rows >= _HOLDOUT_ROWS and rows * rarer_rate >= _HOLDOUT_LABELS:
+        if rows >= _HOLDOUT_ROWS and rows * rarest_share >= _HOLDOUT_LABELS:
             return n
     return most

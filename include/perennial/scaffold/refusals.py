@@ -5,15 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from include.perennial.errors import BadInput, DataError
+from include.perennial.errors import BadInput
 from include.perennial.messages import data_error, did_you_mean, shown, shown_names
 from include.perennial.scaffold.asked import Asked
-from include.perennial.scaffold.kinds import Column
 from include.perennial.scaffold.profile import Profile
-from include.perennial.spec import PREDICTION_COLUMNS, ColumnType
+from include.perennial.spec import PREDICTION_COLUMNS
 
 FEWEST_ROWS = 100
-_MOST_UNLABELLED = 0.2
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
 _LONGEST_COLUMN = 128
 
@@ -116,44 +114,3 @@ def require_rows(asked: Asked, found: Profile) -> None:
         allowed="every key once",
         fix=hint,
     )
-
-
-def require_binary(asked: Asked, target: Column, form: str) -> None:
-    """Refuse a target that is not 0 or 1.
-
-    Raises:
-        DataError: says what it holds.
-    """
-    where = f"{shown(asked.file.name)}, target {shown(asked.target)}"
-    values = sorted(target.distinct)
-    if len(values) <= 1 and not target.is_diverse:
-        raise data_error(
-            where=where,
-            got=f"the same value in every row, {shown(values[0])}" if values else "no value in any row",
-            allowed="both outcomes: there is nothing to learn otherwise",
-            fix="take another column, or rows of a time in which both occur",
-        )
-    numbers = {float(value) for value in values} if target.kind in (ColumnType.INTEGER, ColumnType.FLOAT) else None
-    if target.is_diverse or (numbers != {0.0, 1.0} and target.kind is not ColumnType.BOOLEAN):
-        n = f"more than {len(values) - 1}" if target.is_diverse else str(len(values))
-        two = len(values) == 2 and not target.is_diverse
-        fix = f"write 1 for the outcome to predict and 0 for the other, such as 1 for {shown(values[-1], 40)}"
-        raise data_error(
-            where=where,
-            got=f"{n} different values, such as {shown_names(values[:4])}",
-            allowed="0 and 1, or true and false: pipelines classify into two outcomes",
-            fix=fix if two else "take a column with two outcomes, or make one, such as 1 where a limit is passed",
-        )
-    if target.kind is ColumnType.FLOAT and form == "csv":
-        raise data_error(
-            where=where,
-            got=f"numbers with a decimal point, {shown_names(values)}",
-            allowed="0 and 1",
-            fix="write whole numbers (pandas turns them into decimals beside missing values: use its Int64)",
-        )
-    if target.null_rate > _MOST_UNLABELLED:
-        raise DataError(
-            f"{where}: {target.nulls:,} of {target.rows:,} rows have no label ({target.null_rate:.0%}). Expected: at "
-            f"most {_MOST_UNLABELLED:.0%}. To fix: leave out the rows whose outcome is not known yet, and say with "
-            "data.label_delay_periods how long it takes."
-        )

@@ -17,9 +17,10 @@ from include.perennial.pipeline_folder import load_pipeline
 from include.perennial.scaffold.asked import Asked, Scaffolded
 from include.perennial.scaffold.baseline import baseline
 from include.perennial.scaffold.facts import Reference, card_facts, feature_facts, spec_facts
+from include.perennial.scaffold.goals import Goal, goal
 from include.perennial.scaffold.periods import Calendar, calendar
 from include.perennial.scaffold.profile import Profile, profile
-from include.perennial.scaffold.refusals import require_binary, require_columns, require_free, require_rows
+from include.perennial.scaffold.refusals import require_columns, require_free, require_rows
 from include.perennial.scaffold.render import DAG, FILES, render
 from include.perennial.scaffold.roles import Roles, roles
 from include.perennial.scaffold.suite import batch_lines, row_lines
@@ -44,12 +45,12 @@ def scaffold(asked: Asked, root: Path, dags: Path) -> Scaffolded:
     require_columns(asked, column_names(asked.file))
     found = profile(asked)
     require_rows(asked, found)
-    require_binary(asked, found.columns[asked.target], found.form)
-    sorted_out = roles(asked, found)
-    dates = calendar(asked, found, float(sorted_out.frame[asked.target].astype(float).mean()))
+    aim = goal(asked, found.columns[asked.target], found.form)
+    sorted_out = roles(asked, found, aim)
+    dates = calendar(asked, found, _rarest_share(aim, sorted_out.frame[asked.target]))
     reference = _reference(asked.file, found.form)
     with _staged(root, asked.name) as stage:
-        told = _write(stage, asked, found, sorted_out, dates, reference)
+        told = _write(stage, asked, found, aim, sorted_out, dates, reference)
         require_free(asked.name, folder, dag)
         stage.rename(folder)
     with dag.open("x", encoding="utf-8") as file:
@@ -65,31 +66,36 @@ def scaffold(asked: Asked, root: Path, dags: Path) -> Scaffolded:
 
 
 def _write(
-    stage: Path, asked: Asked, found: Profile, sorted_out: Roles, dates: Calendar, reference: Reference
+    stage: Path, asked: Asked, found: Profile, aim: Goal, sorted_out: Roles, dates: Calendar, reference: Reference
 ) -> dict[str, list[str]]:
     (stage / "__init__.py").write_text(_PACKAGE.format(name=asked.name), encoding="utf-8")
     if not reference.path.startswith("/"):
         shutil.copyfile(asked.file, stage / reference.path)
-    open_facts = spec_facts(asked, found, sorted_out, dates, reference, None)
+    open_facts = spec_facts(asked, found, aim, sorted_out, dates, reference, None)
     keys = _keys(sorted_out.frame[asked.time], dates)
     suite: dict[str, Any] = {
-        "batch": batch_lines(asked.target, found.columns, sorted_out, dates, keys),
-        "rows": row_lines(asked.target, found.columns, sorted_out),
+        "batch": batch_lines(asked.target, aim, found.columns, sorted_out, dates, keys),
+        "rows": row_lines(asked.target, aim, found.columns, sorted_out),
         "period": open_facts["period"],
     }
     _put(stage, "features.py", feature_facts(asked, found, sorted_out))
     _put(stage, "expectations.py", suite)
     _put(stage, "pipeline.yaml", open_facts)
     measured = baseline(load_pipeline(asked.name, stage.parent), sorted_out.frame)
-    _put(stage, "pipeline.yaml", spec_facts(asked, found, sorted_out, dates, reference, measured))
+    _put(stage, "pipeline.yaml", spec_facts(asked, found, aim, sorted_out, dates, reference, measured))
     told = {
-        "guesses": guesses(asked, found, sorted_out, dates, measured, reference),
-        "look_at": look_at(found, sorted_out, dates, measured, reference),
+        "guesses": guesses(asked, found, aim, sorted_out, dates, measured, reference),
+        "look_at": look_at(found, aim, sorted_out, dates, measured, reference),
     }
-    _put(stage, "README.md", card_facts(asked, found, sorted_out, dates, reference) | told)
+    _put(stage, "README.md", card_facts(asked, found, aim, sorted_out, dates, reference) | told)
     # What is handed over can be read: a fault of a template shows here, and leaves nothing behind.
     load_pipeline(asked.name, stage.parent)
     return told
+
+
+def _rarest_share(aim: Goal, target: "pd.Series[Any]") -> float:
+    counts = aim.task.label_counts(aim.task.encode(target).astype(aim.task.label_type))
+    return 1.0 if counts is None else min(counts) / len(target)
 
 
 def _put(stage: Path, name: str, facts: dict[str, Any]) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from include.perennial.scaffold.goals import Goal
 from include.perennial.scaffold.kinds import Column
 from include.perennial.scaffold.periods import Calendar
 from include.perennial.scaffold.roles import Roles
 from include.perennial.scaffold.words import Written, python_call
 from include.perennial.spec import ColumnType
+from include.perennial.spec_metrics import TaskKind
 
 _MOST_CATEGORIES = 50
 _KNOWN_SHARE = 0.9
@@ -26,20 +28,16 @@ class Line:
 
 
 def batch_lines(
-    target: str, columns: dict[str, Column], roles: Roles, calendar: Calendar, keys: "pd.Series[str]"
+    target: str, goal: Goal, columns: dict[str, Column], roles: Roles, calendar: Calendar, keys: "pd.Series[str]"
 ) -> list[Line]:
-    """Row counts, the rate of the label, gaps and known categories of a partition."""
-    counts, rates = calendar.counts.values(), roles.frame[target].astype(float).groupby(keys.to_numpy()).mean()
-    low, high = max(0.0, rates.min() / 2 - 0.02), min(1.0, rates.max() * 1.5 + 0.02)
+    """Row counts, the mean of the label, gaps and known categories of a partition."""
+    counts = calendar.counts.values()
     lines = [
         Line(
             _call("TableRowCountToBeBetween", min_value=max(1, min(counts) // 2), max_value=2 * max(counts)),
             f"{min(counts):,} to {max(counts):,} rows a {calendar.period}",
         ),
-        Line(
-            _call("ColumnMeanToBeBetween", column=target, min_value=round(low, 3), max_value=round(high, 3)),
-            f"{rates.min():.1%} to {rates.max():.1%} positive: all or none would be a label that was cut or shifted",
-        ),
+        _label_line(target, goal, roles.frame[target], keys, calendar),
     ]
     for name in roles.features:
         worst = float(roles.frame[name].isna().groupby(keys.to_numpy()).mean().max())
@@ -63,12 +61,29 @@ def batch_lines(
     return lines
 
 
-def row_lines(target: str, columns: dict[str, Column], roles: Roles) -> list[Line]:
+def _label_line(target: str, goal: Goal, values: "pd.Series[Any]", keys: "pd.Series[str]", calendar: Calendar) -> Line:
+    if goal.kind is TaskKind.MULTICLASS:
+        return Line(
+            _call("ColumnUniqueValueCountToBeBetween", column=target, min_value=2, max_value=len(goal.classes)),
+            f"{len(goal.classes)} classes: one alone would be a label that was cut",
+        )
+    means = values.astype(float).groupby(keys.to_numpy()).mean()
+    if goal.kind is TaskKind.BINARY:
+        low, high = max(0.0, means.min() / 2 - 0.02), min(1.0, means.max() * 1.5 + 0.02)
+        seen = f"{means.min():.1%} to {means.max():.1%} positive: all or none would be a label that was cut or shifted"
+        return Line(
+            _call("ColumnMeanToBeBetween", column=target, min_value=round(low, 3), max_value=round(high, 3)), seen
+        )
+    low, high = _with_room(float(means.min()), float(means.max()), is_whole=False)
+    seen = f"{means.min():.4g} to {means.max():.4g} in the mean of a {calendar.period}"
+    return Line(_call("ColumnMeanToBeBetween", column=target, min_value=low, max_value=high), seen)
+
+
+def row_lines(target: str, goal: Goal, columns: dict[str, Column], roles: Roles) -> list[Line]:
     """Labels and ranges of single rows."""
-    values: list[Any] = [False, True] if roles.declared[target] is ColumnType.BOOLEAN else [0, 1]
     lines = [
         Line(_call("ColumnValuesToNotBeNull", column=target), "a row without its label teaches nothing"),
-        Line(_call("ColumnValuesToBeInSet", column=target, value_set=values), "both outcomes"),
+        _label_of_a_row(target, goal, columns[target], roles.declared[target]),
     ]
     for name in roles.numbers:
         column = columns[name]
@@ -81,6 +96,19 @@ def row_lines(target: str, columns: dict[str, Column], roles: Roles) -> list[Lin
                 )
             )
     return lines
+
+
+def _label_of_a_row(target: str, goal: Goal, column: Column, declared: ColumnType) -> Line:
+    if goal.kind is TaskKind.BINARY:
+        values: list[Any] = [False, True] if declared is ColumnType.BOOLEAN else [0, 1]
+        return Line(_call("ColumnValuesToBeInSet", column=target, value_set=values), "both outcomes")
+    if goal.kind is TaskKind.MULTICLASS:
+        classes: list[Any] = [int(name) if declared is ColumnType.INTEGER else name for name in goal.classes]
+        return Line(_call("ColumnValuesToBeInSet", column=target, value_set=classes), "the classes of pipeline.yaml")
+    low, high = _with_room(column.low or 0.0, column.high or 0.0, is_whole=declared is ColumnType.INTEGER)
+    low = 0 if goal.is_count else low
+    seen = f"{column.low:g} to {column.high:g}"
+    return Line(_call("ColumnValuesToBeBetween", column=target, min_value=low, max_value=high), seen)
 
 
 def _with_room(low: float, high: float, *, is_whole: bool) -> tuple[float, float]:

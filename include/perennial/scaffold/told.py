@@ -1,29 +1,40 @@
 """What was guessed, and what a person should look at before trusting it."""
 
+from include.perennial.gate.wording import METRIC_NAMES
 from include.perennial.messages import shown, shown_names
 from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.baseline import Baseline
-from include.perennial.scaffold.facts import Reference
+from include.perennial.scaffold.facts import SKILL, Reference
+from include.perennial.scaffold.goals import Goal
 from include.perennial.scaffold.periods import ENOUGH_PARTITIONS, Calendar
 from include.perennial.scaffold.profile import Profile
-from include.perennial.scaffold.roles import SUSPICIOUS_AUC, Roles
+from include.perennial.scaffold.roles import SUSPICIOUS, Roles
+from include.perennial.spec_metrics import Metric
 
-_WEAK_AUC = 0.55
+_WEAK_AUC, _WEAK_SKILL = 0.55, 0.02
 
 
 def guesses(
-    asked: Asked, found: Profile, roles: Roles, calendar: Calendar, measured: Baseline, reference: Reference
+    asked: Asked,
+    found: Profile,
+    goal: Goal,
+    roles: Roles,
+    calendar: Calendar,
+    measured: Baseline,
+    reference: Reference,
 ) -> list[str]:
     """What was decided from the data."""
+    shown_by = _shown_by(goal)
     why = "as asked for" if asked.period else "chosen from the data"
     lines = [
+        goal.guess,
         f"Partitions are {calendar.period}s, {why}: {len(calendar.counts)} of them, with "
         f"{min(calendar.counts.values()):,} to {max(calendar.counts.values()):,} rows; "
         f"{calendar.train} train, {calendar.holdout} judge.",
         f"{len(roles.numbers)} columns are numbers, {len(roles.categories)} categories, {len(roles.moments)} moments "
         "(as days before the row's time); the key is not shown to the model, of the time only hour and weekday.",
-        f"The floors follow from {len(measured.rounds)} quick fits over time: ROC AUC {measured.worst_auc:.3f} to "
-        f"{measured.best_auc:.3f}.",
+        f"The floors follow from {len(measured.rounds)} quick fits over time: {METRIC_NAMES[shown_by]} "
+        f"{measured.lowest(shown_by):.3f} to {measured.highest(shown_by):.3f}.",
         reference.sentence,
     ]
     reasons: dict[str, list[str]] = {}
@@ -32,7 +43,13 @@ def guesses(
     return lines + [f"Left out, {reason}: {shown_names(names)}." for reason, names in reasons.items()]
 
 
-def look_at(found: Profile, roles: Roles, calendar: Calendar, measured: Baseline, reference: Reference) -> list[str]:
+def _shown_by(goal: Goal) -> Metric:
+    return Metric.ROC_AUC if goal.has_classes else SKILL[goal.is_count]
+
+
+def look_at(
+    found: Profile, goal: Goal, roles: Roles, calendar: Calendar, measured: Baseline, reference: Reference
+) -> list[str]:
     """What could be wrong."""
     lines = []
     for name in roles.declared:
@@ -42,12 +59,14 @@ def look_at(found: Profile, roles: Roles, calendar: Calendar, measured: Baseline
                 "It is declared as text; if that value means missing, add it to source.null_values and make "
                 "the column a float."
             )
-    strong = [name for name, auc in roles.strengths.items() if auc >= SUSPICIOUS_AUC]
+    strong = [name for name, strength in roles.strengths.items() if strength >= SUSPICIOUS]
     if strong:
         lines.append(f"Suspiciously strong alone, so make sure that they are known in time: {shown_names(strong)}.")
-    if measured.best_auc < _WEAK_AUC:
+    shown_by = _shown_by(goal)
+    if (best := measured.highest(shown_by)) < (_WEAK_AUC if goal.has_classes else _WEAK_SKILL):
         lines.append(
-            f"The features tell next to nothing: ROC AUC {measured.best_auc:.3f} at best. The gate will rightly refuse."
+            f"The features tell next to nothing: {METRIC_NAMES[shown_by]} {best:.3f} at best. The gate will rightly "
+            "refuse."
         )
     if len(calendar.counts) < ENOUGH_PARTITIONS:
         lines.append(f"Only {len(calendar.counts)} partitions: take a longer time before you trust a threshold.")

@@ -28,7 +28,7 @@ ERRORS = {
     413: "the body is too large",
     415: "the body is not application/json",
     422: "the rows are not what pipeline.yaml declares, or the champion's features refuse them",
-    500: "the champion gives no probabilities",
+    500: "the champion gives no predictions",
     503: "no champion, or too many requests at once",
 }
 
@@ -64,7 +64,7 @@ def make_app(parts: Parts) -> FastAPI:
             summary=service.spec.title,
             description=service.spec.description,
             responses={
-                200: {"model": PredictionsAnswer},
+                200: {"model": service.answer_type},
                 **{code: {"model": ErrorAnswer, "description": why} for code, why in ERRORS.items()},
             },
             openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": service.rows.schema()}}}},

@@ -8,9 +8,10 @@ serves already, and is tried again.
 import datetime as dt
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from include.perennial.errors import PerennialError
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.partitions import UTC
 from include.perennial.serving.roster import FOLLOWED_KINDS, Cast, Roster, Serving, Wanted
@@ -28,13 +29,21 @@ class Follower(Worker):
     """``roster`` is who serves ``pipeline`` now."""
 
     def __init__(
-        self, pipeline: str, ledger_url: str, models: ModelCache, columns: Mapping[str, ColumnType], poll_s: float
+        self,
+        pipeline: str,
+        ledger_url: str,
+        models: ModelCache,
+        columns: Mapping[str, ColumnType],
+        poll_s: float,
+        also_trusted: Collection[str] = (),
+        task: Task = BINARY,
     ) -> None:
-        """``columns`` are those of a request."""
+        """``columns`` are those of a request; ``also_trusted`` are types that the pipeline's spec trusts."""
         super().__init__(f"follow-{pipeline}")
         self.pipeline = pipeline
         self.roster = Roster()
         self._url, self._models, self._columns, self._poll_s = ledger_url, models, columns, poll_s
+        self._also_trusted, self._task = also_trusted, task
         self._ledger: Ledger | None = None
         self._head: Anchor | None = None
         self._cast: Cast | None = None
@@ -104,8 +113,8 @@ class Follower(Worker):
             if known is not None and known.wanted.model == wanted.model:
                 return Serving(wanted, known.model), ""
         try:
-            serving = Serving(wanted, self._models.load(wanted.model))
-            try_out(serving, self._models.copy_of(wanted.model), self._columns)
+            serving = Serving(wanted, self._models.load(wanted.model, self._also_trusted))
+            try_out(serving, self._models.copy_of(wanted.model), self._columns, self._task)
         except PerennialError as error:
             problem = f"Version {wanted.version}, {role} by the ledger, is not loaded: {error}"
             if problem not in before.problems:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from include.perennial.errors import Unavailable
 from include.perennial.gate.evidence import Floats
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.partitions import UTC, Partition, Period
 from include.perennial.serving.worker import Worker
 from include.perennial.stores.prediction_log import Online, PredictionLog
@@ -40,6 +41,7 @@ class Answered:
     versions: npt.NDArray[np.str_]
     at_utc: dt.datetime
     shadow: bool = False
+    task: Task = BINARY
 
     def by_partition(self) -> Iterator[tuple[str, "Answered"]]:
         """The rows of each partition, with its key."""
@@ -54,7 +56,7 @@ class Answered:
 
     def logged(self) -> Online:
         """As the prediction log takes it."""
-        return Online(self.rows, self.p, self.versions, self.at_utc, self.shadow)
+        return Online(self.rows, self.p, self.versions, self.at_utc, self.shadow, self.task)
 
 
 class Recorder(Worker):

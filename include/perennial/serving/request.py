@@ -58,8 +58,8 @@ class RequestRows:
     """What requests of one pipeline hold."""
 
     def __init__(self, data: DataSection, max_rows: int) -> None:
-        self.columns = {name: kind for name, kind in data.columns.items() if name != data.target}
-        self._target = data.target
+        self.columns = {name: kind for name, kind in data.columns.items() if name not in data.withheld}
+        self._target, self._weight = data.target, data.weight
         self._zone = data.zone
         self._named = (data.time, *data.key)
         self._max_rows = max_rows
@@ -128,6 +128,8 @@ class RequestRows:
     def _unknown(self, name: str) -> Problem:
         if name == self._target:
             return Problem(column=shown(name), got="the target", allowed="columns that are known before it")
+        if name == self._weight:
+            return Problem(column=shown(name), got="the sample weight", allowed="columns that a model sees")
         hint = did_you_mean(name[:128], self.columns)
         return Problem(column=shown(name), got=f"an unknown column{hint}", allowed="the columns of pipeline.yaml")
 

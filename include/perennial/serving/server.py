@@ -1,14 +1,15 @@
 """Puts the parts together and runs them: ``build`` for tests and for other servers, ``serve`` for the command."""
 
-import logging
 from collections.abc import Sequence
 
 import uvicorn
 from fastapi import FastAPI
 
 from include.perennial.errors import BadInput
+from include.perennial.gate.tasks import task_of
 from include.perennial.models.model_cache import ModelCache
 from include.perennial.pipeline_folder import Pipeline, discover, load_pipeline
+from include.perennial.serving.answer import answer_type
 from include.perennial.serving.app import Parts, make_app
 from include.perennial.serving.follower import Follower
 from include.perennial.serving.metrics import Metrics
@@ -18,12 +19,9 @@ from include.perennial.serving.request import RequestRows
 from include.perennial.serving.service import Service
 from include.perennial.serving.shadow import Shadow
 from include.perennial.settings import Settings
-from include.perennial.spec import TaskKind
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.stores.prediction_log import PredictionLog
 from include.perennial.stores.tracking.runs import Tracking
-
-log = logging.getLogger(__name__)
 
 _STOPPING_S = 20
 
@@ -34,14 +32,13 @@ def build(names: Sequence[str], settings: Settings, options: ServeOptions) -> Fa
     Neither the ledger nor MLflow nor the object store has to answer yet.
 
     Raises:
-        BadInput: there is no pipeline, or one that is named is not binary.
+        BadInput: there is no pipeline.
         SpecError: a pipeline is unknown, or its folder is broken.
     """
-    asked = frozenset(names)
     names = list(names) or discover(settings.pipelines)
     if not names:
         raise BadInput(f"There is no pipeline in {settings.pipelines}: nothing to serve.")
-    pipelines = _of_two_classes([load_pipeline(name, settings.pipelines) for name in dict.fromkeys(names)], asked)
+    pipelines = [load_pipeline(name, settings.pipelines) for name in dict.fromkeys(names)]
     models = ModelCache.open(settings, Tracking.open(settings).download)
     recorder = Recorder(PredictionLog(ObjectStore.open(settings)), options.flush_s, max_rows=options.max_buffered_rows)
     shadow = Shadow(recorder)
@@ -51,19 +48,6 @@ def build(names: Sequence[str], settings: Settings, options: ServeOptions) -> Fa
     followers = {name: service.follower for name, service in services.items()}
     workers = (*followers.values(), shadow, recorder)
     return make_app(Parts(services, workers, Metrics(followers, recorder, shadow), options))
-
-
-def _of_two_classes(pipelines: Sequence[Pipeline], asked: frozenset[str]) -> list[Pipeline]:
-    """Answers hold one probability per row: pipelines of other tasks are refused by name, else left out."""
-    others = [pipeline.spec for pipeline in pipelines if pipeline.spec.task is not TaskKind.BINARY]
-    for spec in others:
-        text = f"{spec.name} is a {spec.task} pipeline: the model server answers with one probability, for binary ones"
-        if spec.name in asked:
-            raise BadInput(f"{text}. Score it with {spec.name}.score.")
-        log.info("%s; it is not served", text)
-    if len(others) == len(pipelines):
-        raise BadInput("There is no binary pipeline: nothing to serve.")
-    return [pipeline for pipeline in pipelines if pipeline.spec.task is TaskKind.BINARY]
 
 
 def serve(names: Sequence[str], settings: Settings, options: ServeOptions) -> None:
@@ -93,6 +77,6 @@ def _service(
     shadow: Shadow,
 ) -> Service:
     spec = pipeline.spec
-    rows = RequestRows(spec.data, options.max_rows)
-    follower = Follower(spec.name, settings.ledger_url, models, rows.columns, options.poll_s)
-    return Service(spec, rows, follower, recorder, shadow, options.canary_pct)
+    rows, task = RequestRows(spec.data, options.max_rows), task_of(spec)
+    follower = Follower(spec.name, settings.ledger_url, models, rows.columns, options.poll_s, spec.trusted_types, task)
+    return Service(spec, task, answer_type(spec), rows, follower, recorder, shadow, options.canary_pct)

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from include.perennial.gate.metrics import DECISION_THRESHOLD
+from include.perennial.gate.tasks import Task
 from include.perennial.partitions import UTC
-from include.perennial.serving.answer import ModelAnswer, PipelineAnswer, Prediction, PredictionsAnswer
+from include.perennial.serving.answer import ModelAnswer, PipelineAnswer, PredictionsAnswer, said
 from include.perennial.serving.follower import Follower
 from include.perennial.serving.predict import Answers, answer
 from include.perennial.serving.recorder import Answered, Recorder
@@ -26,6 +26,8 @@ class Service:
     """Everything that a request of one pipeline needs."""
 
     spec: PipelineSpec
+    task: Task
+    answer_type: type[PredictionsAnswer]
     rows: RequestRows
     follower: Follower
     recorder: Recorder
@@ -40,14 +42,10 @@ class Service:
         """
         roster = self.follower.roster
         table, frame = self.rows.read(body)
-        answers = answer(roster, frame, self._canary(roster, table))
+        answers = answer(roster, frame, self._canary(roster, table), self.task)
         self._record(roster, table, frame, answers)
-        said = zip(answers.p.tolist(), answers.versions.tolist(), strict=True)
-        predictions = [
-            Prediction.model_validate({"p": p, "class": int(p >= DECISION_THRESHOLD), "model_version": version})
-            for p, version in said
-        ]
-        return PredictionsAnswer(pipeline=self.spec.name, predictions=predictions), answers
+        predictions = said(self.task, answers.p, answers.versions)
+        return self.answer_type.model_validate({"pipeline": self.spec.name, "predictions": predictions}), answers
 
     def describe(self) -> PipelineAnswer:
         """Who serves now."""
@@ -77,7 +75,9 @@ class Service:
         data = self.spec.data
         named = table.select(list(dict.fromkeys((data.time, *data.key))))
         now = dt.datetime.now(UTC)
-        answered = Answered(self.spec.name, self.spec.period, data.time, named, answers.p, answers.versions, now)
+        answered = Answered(
+            *(self.spec.name, self.spec.period, data.time, named, answers.p, answers.versions, now), task=self.task
+        )
         self.recorder.add(answered)
         if self.spec.score.shadow and roster.challenger is not None and not answers.is_canary.all():
             by_champion = ~answers.is_canary
@@ -85,6 +85,7 @@ class Service:
             part = Answered(
                 *(self.spec.name, self.spec.period, data.time, rows),
                 *(answers.p[by_champion], answers.versions[by_champion], now),
+                task=self.task,
             )
             self.shadow.ask(Asked(roster.challenger, frame[by_champion], part))
 

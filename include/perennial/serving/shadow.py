@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from include.perennial.serving.predict import CannotScore, probabilities
+from include.perennial.serving.predict import CannotScore, predictions
 from include.perennial.serving.recorder import Answered, Recorder
 from include.perennial.serving.roster import Serving
 from include.perennial.serving.worker import Worker
@@ -50,7 +50,7 @@ class Shadow(Worker):
 
     def _predict(self, asked: Asked) -> None:
         try:
-            p = probabilities(asked.challenger, asked.frame)
+            p = predictions(asked.challenger, asked.frame, asked.answered.task)
         except CannotScore:
             self.failed_rows += len(asked.frame)
             return

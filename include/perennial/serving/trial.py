@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from include.perennial.errors import DataError, IntegrityError
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.messages import first_line
-from include.perennial.serving.predict import CannotScore, probabilities
+from include.perennial.serving.predict import CannotScore, predictions
 from include.perennial.serving.roster import Serving
 from include.perennial.spec import ColumnType
 from include.perennial.tables import from_rows, to_frame
@@ -19,7 +20,7 @@ from include.perennial.tables import from_rows, to_frame
 EXAMPLE = "input_example.json"
 
 
-def try_out(serving: Serving, folder: Path | None, columns: Mapping[str, ColumnType]) -> None:
+def try_out(serving: Serving, folder: Path | None, columns: Mapping[str, ColumnType], task: Task = BINARY) -> None:
     """Have the model predict the example in ``folder``, the files of the model; nothing happens if it has none.
 
     Raises:
@@ -33,7 +34,7 @@ def try_out(serving: Serving, folder: Path | None, columns: Mapping[str, ColumnT
     # A column that was declared later is missing here, and the model does not look at it.
     values = [[_value(row.get(name), kind) for name, kind in columns.items()] for row in rows]
     try:
-        probabilities(serving, to_frame(from_rows(list(columns), values, columns, "the model's example")))
+        predictions(serving, to_frame(from_rows(list(columns), values, columns, "the model's example")), task)
     except (CannotScore, DataError) as error:
         raise IntegrityError(
             f"it cannot score the example that is stored with it, by the columns that pipeline.yaml declares now "

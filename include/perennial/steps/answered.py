@@ -17,7 +17,7 @@ from include.perennial.gate.tasks import BINARY, Task
 
 @dataclass(frozen=True)
 class AsAnswered:
-    """``p`` (shape ``(n,)``) as it was told, of which ``rows`` online; ``gap`` is the largest difference among them."""
+    """``p`` (a row each) as it was told, of which ``rows`` online; ``gap`` is the largest difference among them."""
 
     p: Floats
     rows: int
@@ -33,15 +33,17 @@ def as_answered(
         scored: the predictions of a partition, in the order wanted.
         online: what the model server has answered about rows of the partition, as the prediction log has it.
         version: the model version; what others answered is left out, and what was asked of it in shadow.
-        task: the model server answers for two classes only, so of another nothing was told.
         names: the time and key columns, which name a row. Of a row asked for many times the last answer counts.
     """
     p = task.read_logged(scored)
     mine = online[(online["model_version"] == version) & ~online["shadow"].astype(bool)]
-    if mine.empty or task is not BINARY:
+    if mine.empty:
         return AsAnswered(p, 0, None)
     last = mine.sort_values("scored_at", kind="stable").drop_duplicates(list(names), keep="last")
-    told = scored[list(names)].merge(last[[*names, "p"]], how="left", on=list(names))["p"].to_numpy(dtype=float)
-    is_told = ~np.isnan(told)
+    said = [name for name in task.logged(p) if name != "class"]
+    told = task.read_logged(scored[list(names)].merge(last[[*names, *said]], how="left", on=list(names)))
+    is_told = ~np.isnan(told.reshape(len(told), -1)).any(axis=1)
     gap = float(np.abs(told - p)[is_told].max()) if is_told.any() else None
-    return AsAnswered(np.where(is_told, told, p), int(is_told.sum()), gap)
+    both = p.copy()
+    both[is_told] = told[is_told]
+    return AsAnswered(both, int(is_told.sum()), gap)

@@ -7,6 +7,7 @@ from include.perennial.errors import IntegrityError
 from include.perennial.gate.tasks import task_of
 from include.perennial.models import frames
 from include.perennial.models.model_cache import ModelCache
+from include.perennial.models.weights import weigher
 from include.perennial.monitor import sample
 from include.perennial.monitor.calibration import Calibration, calibrate, settings_digest
 from include.perennial.monitor.reference import build_window
@@ -51,7 +52,8 @@ def calibration_of(
     task = task_of(pipeline.spec)
     partitions = [frames.read([path], pipeline.spec.data, task) for path in paths]
     with threadpool_limits(limits=1):
-        window = build_window(pipeline.spec, models.load(champion.model), [ref.key for ref in refs], partitions)
+        model = models.load(champion.model, pipeline.spec.trusted_types)
+        window = build_window(pipeline.spec, model, [ref.key for ref in refs], partitions, weigher(pipeline))
     calibration = calibrate(pipeline.spec, window, champion.version)
     # The sample first: where there is a calibration, there is a sample to draw reports against.
     store.put_bytes(sample_key(pipeline, champion.version), sample.to_parquet(window, task))

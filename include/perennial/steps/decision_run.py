@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.perennial.contracts import CandidateFit, Decision, FileRecord, Judgement, ModelFile, TrainingPlan
+from include.perennial.contracts import (
+    CandidateFit,
+    Decision,
+    FileRecord,
+    Judgement,
+    ModelFile,
+    TrainingPlan,
+    chosen_of,
+)
 from include.perennial.decision_report import decision_markdown
 from include.perennial.gate.evidence import Evidence
 from include.perennial.models import estimators, plots
@@ -46,7 +54,9 @@ def record_decision(plan: TrainingPlan, pipeline: Pipeline, judged: Judged, trac
     inputs = [dataset(plan, plan.train, "training"), dataset(plan, plan.holdout, "holdout")]
     # With the winner, since MLflow lets no parameter change: a retry with more fits may have another one.
     key = f"{'dry-run' if plan.request.dry_run else _RUN}:{judged.winner}"
-    run_id = tracking.start(run_record(plan, pipeline, judged.winner, key=key, name=_RUN, inputs=inputs))
+    chosen = chosen_of(judged.winner, judged.fits)
+    record = run_record(plan, pipeline, judged.winner, key=key, name=_RUN, inputs=inputs, chosen=chosen)
+    run_id = tracking.start(record)
     model = None if plan.request.dry_run else tracking.store_model(run_id, _package(plan, pipeline, judged))
     decision = _decision(plan, judged, run_id, model)
     tracking.finish(run_id, _metrics(decision, judged), _artifacts(decision, judged), model)
@@ -61,7 +71,7 @@ def _package(plan: TrainingPlan, pipeline: Pipeline, judged: Judged) -> ModelPac
         folder=judged.final.folder,
         digest=judged.final.saved.digest,
         trusted_types=judged.final.saved.trusted_types,
-        libraries=estimators.libraries(pipeline, judged.winner),
+        libraries=estimators.libraries(judged.final.model),
         example=judged.holdout.x.head(_EXAMPLE_ROWS),
         n_outputs=_outputs(pipeline.spec),
     )

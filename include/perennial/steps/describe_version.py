@@ -34,6 +34,7 @@ def describe_version(
     # While a version waited for an answer, its candidate may have been taken out of the spec.
     known = decision.winner in pipeline.spec.candidates
     params = estimators.parameters(pipeline, decision.winner, plan.request.overrides) if known else {}
+    params |= {name.removeprefix("model__"): value for name, value in decision.chosen.items()}
     card = model_card(registration, decision, pipeline.spec, params, ledger.events(name, HISTORY_KINDS))
     files = {"model_card.md": card.markdown.encode(), "model_card.html": card.page}
     tracking.log_files(decision.mlflow_run_id, files)

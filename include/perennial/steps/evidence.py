@@ -2,8 +2,10 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ from include.perennial.models.frames import Labelled
 from include.perennial.models.model_file import SavedModel
 from include.perennial.models.plausibility import single_feature_auc
 from include.perennial.models.predictions import Facts, HoldoutPredictions, kept_columns
+from include.perennial.models.weights import weigher
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.steps.standing import Standing
 
@@ -37,15 +40,24 @@ class FittedModel:
 
 
 def fit_and_save(
-    plan: TrainingPlan, pipeline: Pipeline, candidate: str, rows: Labelled, sample: Labelled, folder: Path
+    plan: TrainingPlan,
+    pipeline: Pipeline,
+    candidate: str,
+    rows: Labelled,
+    sample: Labelled,
+    folder: Path,
+    chosen: Mapping[str, Any] | None = None,
 ) -> FittedModel:
-    """Fit ``candidate`` on ``rows``, save it into ``folder``, read it back and observe it on ``sample``."""
-    model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed)
-    task = task_of(pipeline.spec)
-    seconds = estimators.fit(model, rows, candidate, task)
-    saved = model_file.save(model, pipeline.features_source(), folder)
+    """Fit ``candidate`` on ``rows``, save it into ``folder``, read it back and observe it on ``sample``.
+
+    ``chosen`` are parameters that its search has found in the training rows.
+    """
+    model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed, chosen=chosen)
+    task, trusted = task_of(pipeline.spec), pipeline.spec.trusted_types
+    seconds = estimators.fit(model, rows, candidate, task, weigher(pipeline)(rows))
+    saved = model_file.save(model, pipeline.model_sources(), folder, trusted)
     files = folder_records(folder)
-    loaded = model_file.load(folder, files, saved.trusted_types)
+    loaded = model_file.load(folder, files, saved.trusted_types, trusted)
     seen = behaviour.observe(model, loaded, sample.x, sum(file.n_bytes for file in files), task)
     log.info("%s %s: fitted %s rows in %.2f s, model %s", plan.pipeline, candidate, len(rows), seconds, saved.digest)
     return FittedModel(model, folder, saved, seen, seconds)

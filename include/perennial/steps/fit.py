@@ -1,13 +1,18 @@
 """Fit one candidate without the selection partition, and measure it there."""
 
 import logging
+from dataclasses import dataclass
+
+import pandas as pd
 
 from include.perennial.contracts import CandidateFit, TrainingPlan
 from include.perennial.errors import BadInput
 from include.perennial.gate.tasks import task_of
 from include.perennial.models import estimators, frames
+from include.perennial.models.choice import choose
 from include.perennial.models.frames import Labelled
 from include.perennial.models.metrics import measure_all
+from include.perennial.models.weights import weigher
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.steps.run_records import dataset, run_record
 from include.perennial.stores.datasets import DataRegistry
@@ -34,20 +39,49 @@ def fit_candidate(
     *train_paths, selection_path = registry.fetch(plan.pipeline, plan.train, plan.data_commit)
     train = frames.read(train_paths, pipeline.spec.data, task)
     selection = frames.read([selection_path], pipeline.spec.data, task)
-    metrics, seconds = fit_and_measure(plan, candidate, pipeline, train, selection)
+    fitted = fit_and_measure(plan, candidate, pipeline, train, selection)
     inputs = [dataset(plan, plan.train[:-1], "training"), dataset(plan, plan.train[-1:], "selection")]
-    run_id = tracking.start(run_record(plan, pipeline, candidate, key=candidate, name=candidate, inputs=inputs))
-    tracking.finish(run_id, {**metrics, "fit_seconds": seconds, "train_rows": len(train)})
-    log.info("%s %s: fitted %s rows in %.2f s, %s", plan.pipeline, candidate, len(train), seconds, metrics)
-    return CandidateFit(candidate=candidate, metrics=metrics, fit_seconds=seconds, mlflow_run_id=run_id)
+    fit, tried = fitted.fit, fitted.trials
+    run_id = tracking.start(
+        run_record(plan, pipeline, candidate, key=candidate, name=candidate, inputs=inputs, chosen=fit.chosen)
+    )
+    measured = {**fit.metrics, "fit_seconds": fit.fit_seconds, "train_rows": len(train), **_search_metrics(fit)}
+    tracking.finish(run_id, measured, {} if tried is None else {"search.csv": tried.to_csv(index=False).encode()})
+    log.info("%s %s: fitted %s rows in %.2f s, %s", plan.pipeline, candidate, len(train), fit.fit_seconds, fit.metrics)
+    return fit.model_copy(update={"mlflow_run_id": run_id})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A candidate's fit, of no MLflow run yet, and the trials of its search."""
+
+    fit: CandidateFit
+    trials: pd.DataFrame | None
 
 
 def fit_and_measure(
     plan: TrainingPlan, candidate: str, pipeline: Pipeline, train: Labelled, selection: Labelled
-) -> tuple[dict[str, float], float]:
-    """All metrics on ``selection`` of ``candidate`` fitted on ``train``, and the seconds of the fit."""
-    task = task_of(pipeline.spec)
-    model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed)
-    seconds = estimators.fit(model, train, candidate, task)
+) -> Measured:
+    """Search for parameters in ``train`` if the spec asks, fit on ``train``, and measure on ``selection``."""
+    task, weights, overrides = task_of(pipeline.spec), weigher(pipeline)(train), plan.request.overrides
+    choice = choose(pipeline, candidate, overrides, train, seed=plan.seed, weights=weights)
+    chosen = choice.params if choice else {}
+    model = estimators.build(pipeline, candidate, overrides, seed=plan.seed, chosen=chosen)
+    seconds = estimators.fit(model, train, candidate, task, weights)
     predicted = estimators.predict(model, selection.x, candidate, task)
-    return measure_all(selection.y, predicted, task.baseline(train.y), task), seconds
+    fit = CandidateFit(
+        candidate=candidate,
+        metrics=measure_all(selection.y, predicted, task.baseline(train.y), task),
+        fit_seconds=seconds + (choice.searched.seconds if choice else 0),
+        mlflow_run_id="",
+        chosen=chosen,
+        searched=choice.searched if choice else None,
+    )
+    return Measured(fit, choice.trials if choice else None)
+
+
+def _search_metrics(fit: CandidateFit) -> dict[str, float]:
+    if fit.searched is None:
+        return {}
+    found = fit.searched
+    return {"search_trials": found.trials, "search_score": found.score, "search_seconds": found.seconds}

@@ -22,6 +22,7 @@ from include.perennial.contracts import (
     Judgement,
     PartitionRef,
     TrainingPlan,
+    chosen_of,
 )
 from include.perennial.errors import BadInput
 from include.perennial.gate import judgement as gate
@@ -122,7 +123,8 @@ def _judged(
 ) -> Judged:
     train = _read(plan, pipeline, stores.registry, (*plan.train,))
     holdout = _holdout(plan, pipeline, stores.registry)
-    fitted = fit_and_save(plan, pipeline, winner, train, holdout, folder / "judged")
+    chosen = chosen_of(winner, fits)
+    fitted = fit_and_save(plan, pipeline, winner, train, holdout, folder / "judged", chosen)
     candidate = predict_holdout(plan, pipeline, winner, fitted, holdout, task_of(pipeline.spec).baseline(train.y))
     champion, refit = stores.ledger.champion(plan.pipeline), pipeline.spec.refit
     standing = stand(
@@ -133,7 +135,7 @@ def _judged(
     final = fitted
     if refitted := refit and judgement.verdict in REGISTERED_VERDICTS:
         everything = _read(plan, pipeline, stores.registry, (*plan.train, *plan.holdout))
-        final = fit_and_save(plan, pipeline, winner, everything, holdout, folder / "refitted")
+        final = fit_and_save(plan, pipeline, winner, everything, holdout, folder / "refitted", chosen)
         judgement = gate.judge_refit(judgement, pipeline.spec.gate, final.behaviour, task_of(pipeline.spec))
     return Judged(
         winner=winner,

@@ -2,8 +2,9 @@
 
 It runs with the code of the recorded commit on its path and uses little of it, so that it fits commits before and
 after its own: the data registry, the pipeline folder, fitting, predicting. Reads one JSON object from stdin
-(``plan``, ``winner``, ``refitted``, ``pipelines``: folders to look for the pipeline in, ``out``: an existing folder),
-writes ``predictions.parquet`` to ``out`` and one JSON object to ``out/rebuilt.json``.
+(``plan``, ``winner``, ``chosen``: parameters that the winner's search has found, ``refitted``, ``pipelines``: folders
+to look for the pipeline in, ``out``: an existing folder), writes ``predictions.parquet`` to ``out`` and one JSON object
+to ``out/rebuilt.json``.
 """
 
 import json
@@ -44,18 +45,18 @@ def rebuild(asked: dict[str, Any], out: Path) -> dict[str, Any]:
     """
     plan = TrainingPlan.model_validate(asked["plan"])
     pipeline = _pipeline(plan, [Path(folder) for folder in asked["pipelines"]])
-    task = task_of(pipeline.spec)
+    task, winner, chosen = task_of(pipeline.spec), asked["winner"], asked.get("chosen")
     registry = DataRegistry.open(Settings.from_env())
     paths = registry.fetch(plan.pipeline, (*plan.train, *plan.holdout), plan.data_commit)
     train = frames.read(paths[: len(plan.train)], pipeline.spec.data, task)
     holdout = frames.read(paths[len(plan.train) :], pipeline.spec.data, task)
     # One thread, as when it was judged: sums never depend on how many there are.
     with threadpool_limits(limits=1):
-        fitted = fit_and_save(plan, pipeline, asked["winner"], train, holdout, out / "judged")
-        predicted = predict_holdout(plan, pipeline, asked["winner"], fitted, holdout, task.baseline(train.y))
+        fitted = fit_and_save(plan, pipeline, winner, train, holdout, out / "judged", chosen)
+        predicted = predict_holdout(plan, pipeline, winner, fitted, holdout, task.baseline(train.y))
         if asked["refitted"]:
             everything = frames.read(paths, pipeline.spec.data, task)
-            fitted = fit_and_save(plan, pipeline, asked["winner"], everything, holdout, out / "refitted")
+            fitted = fit_and_save(plan, pipeline, winner, everything, holdout, out / "refitted", chosen)
     (out / "predictions.parquet").write_bytes(predictions.to_parquet(predicted))
     return {
         "model_digest": fitted.saved.digest,

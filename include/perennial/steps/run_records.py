@@ -11,14 +11,23 @@ from include.perennial.stores.tracking.runs import DatasetRecord, RunRecord
 
 
 def run_record(
-    plan: TrainingPlan, pipeline: Pipeline, candidate: str, *, key: str, name: str, inputs: Sequence[DatasetRecord]
+    plan: TrainingPlan,
+    pipeline: Pipeline,
+    candidate: str,
+    *,
+    key: str,
+    name: str,
+    inputs: Sequence[DatasetRecord],
+    chosen: Mapping[str, Any] | None = None,
 ) -> RunRecord:
-    """The run of ``key`` within the training run of ``plan``, about ``candidate``."""
+    """The run of ``key`` within the training run of ``plan``, about ``candidate`` with the ``chosen`` parameters."""
+    # MLflow lets no parameter change, and a search that the clock has cut may find others when it is tried again.
+    key = f"{key}:{digest(dict(chosen))[:8]}" if chosen else key
     return RunRecord(
         pipeline=plan.pipeline,
         key=f"{plan.run_key}:{key}",
         name=f"{plan.as_of} {name}",
-        params=_params(plan, pipeline, candidate),
+        params=_params(plan, pipeline, candidate, chosen or {}),
         tags=_tags(plan),
         inputs=inputs,
     )
@@ -34,7 +43,7 @@ def dataset(plan: TrainingPlan, refs: Sequence[PartitionRef], context: str) -> D
     )
 
 
-def _params(plan: TrainingPlan, pipeline: Pipeline, candidate: str) -> Mapping[str, Any]:
+def _params(plan: TrainingPlan, pipeline: Pipeline, candidate: str, chosen: Mapping[str, Any]) -> Mapping[str, Any]:
     given = estimators.parameters(pipeline, candidate, plan.request.overrides)
     return {
         "candidate": candidate,
@@ -45,6 +54,7 @@ def _params(plan: TrainingPlan, pipeline: Pipeline, candidate: str) -> Mapping[s
         "holdout_last": plan.holdout[-1].key,
         "train_partitions": len(plan.train),
         **{f"model.{name}": value for name, value in given.items()},
+        **{name.replace("__", ".", 1): value for name, value in chosen.items()},
     }
 
 

@@ -125,7 +125,7 @@ class _Scoring:
     def score(self, contender: _Contender) -> ScoredBy:
         """Predict all rows and log them."""
         data, rows = self.pipeline.spec.data, self.rows
-        model = self.models.load(contender.model)
+        model = self.models.load(contender.model, self.pipeline.spec.trusted_types)
         who = f"Version {contender.version} of {self.partition.pipeline}"
         p = predictions(task_of(self.pipeline.spec), model, rows, who, self.partition.key)
         columns = {name: data.columns[name] for name in dict.fromkeys((data.time, *data.key))}
@@ -156,7 +156,7 @@ def _guarded(pipeline: Pipeline, partition: PartitionVersion, rows: pd.DataFrame
     spec, suite = pipeline.spec, Suite.load(pipeline.load_module("expectations"))
     if partition.suite_digest == suite.digest and not rows.empty:
         return rows  # these very bytes have passed the whole of this very suite when they were ingested
-    checked = check(spec, suite.without(spec.data.target), Partition.of_key(partition.key, spec.period), rows)
+    checked = check(spec, suite.without(*spec.data.withheld), Partition.of_key(partition.key, spec.period), rows)
     if checked.refusal:
         raise checked.refusal
     return rows[checked.sieve.kept].reset_index(drop=True)

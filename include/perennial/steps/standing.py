@@ -110,7 +110,8 @@ def _rescored(pipeline: Pipeline, champion: Champion, x: pd.DataFrame, tracking:
     try:
         with tempfile.TemporaryDirectory() as folder:
             downloaded = tracking.download(champion.model, Path(folder))
-            model = model_file.load(downloaded, champion.model.files, champion.model.trusted_types)
+            stored, trusted = champion.model, pipeline.spec.trusted_types
+            model = model_file.load(downloaded, stored.files, stored.trusted_types, trusted)
         return task_of(pipeline.spec).predict(model, x)
     except (IntegrityError, SpecError) as error:
         raise _NotComparable(f"its model cannot be loaded. {error}") from error

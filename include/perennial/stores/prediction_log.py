@@ -77,22 +77,23 @@ class LoggedFile:
 
 @dataclass(frozen=True)
 class Online:
-    """Answers of one request at ``at_utc``: time and key columns of the rows, probabilities, and who gave each."""
+    """Answers of one request at ``at_utc``: time and key columns of the rows, predictions, and who gave each."""
 
     rows: pa.Table
     p: Floats
     versions: npt.NDArray[np.str_]
     at_utc: dt.datetime
     shadow: bool
+    task: Task = BINARY
 
     def table(self) -> pa.Table:
         """As a file of the log has it."""
         source = Source("", "", "", "", self.shadow)
-        own = {name: pa.array(values) for name, values in BINARY.logged(self.p).items()}
+        own = {name: pa.array(values) for name, values in self.task.logged(self.p).items()}
         own |= _facts(source, len(self.p), self.at_utc) | {"model_version": pa.array(self.versions, pa.string())}
         table = self.rows
-        for name in PREDICTION_COLUMNS:
-            table = table.append_column(name, own[name])
+        for name, values in own.items():
+            table = table.append_column(name, values)
         return table
 
 

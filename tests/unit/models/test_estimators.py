@@ -111,13 +111,15 @@ def test_labels_that_are_all_equal_are_refused(toy: Pipeline, rows: Labelled) ->
 
 @pytest.mark.parametrize(
     ("estimator", "libraries"),
-    [("xgboost.XGBClassifier", ("xgboost",)), ("sklearn.naive_bayes.GaussianNB", ()), ("model.strong", ())],
+    [("lightgbm.LGBMClassifier", ("lightgbm",)), ("sklearn.naive_bayes.GaussianNB", ()), ("model.strong", ())],
     ids=["another library", "scikit-learn", "own"],
 )
 def test_a_model_requires_the_library_of_its_estimator(
     estimator: str, libraries: tuple[str, ...], tmp_path: Path
 ) -> None:
-    assert estimators.libraries(_candidate(tmp_path, estimator), "only") == libraries
+    model = estimators.build(_candidate(tmp_path, estimator), "only", {}, seed=7)
+
+    assert estimators.libraries(model) == libraries
 
 
 def test_a_transformer_that_fails_is_a_message_that_names_its_file(tmp_path: Path, rows: Labelled) -> None:

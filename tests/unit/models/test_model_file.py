@@ -42,7 +42,7 @@ FIT_ALL = """
         model = estimators.build(toy, name, {}, seed=7)
         estimators.fit(model, rows, name)
         with tempfile.TemporaryDirectory() as folder:
-            print(name, model_file.save(model, toy.features_source(), Path(folder)).digest)
+            print(name, model_file.save(model, toy.model_sources(), Path(folder)).digest)
 """
 
 
@@ -63,7 +63,7 @@ class Stored:
 
 @pytest.fixture
 def stored(toy: Pipeline, fitted: Callable[[str], SklearnPipeline], tmp_path: Path) -> Stored:
-    saved = model_file.save(fitted("boosting"), toy.features_source(), tmp_path / "model")
+    saved = model_file.save(fitted("boosting"), toy.model_sources(), tmp_path / "model")
     return Stored(tmp_path / "model", folder_records(tmp_path / "model"), saved)
 
 
@@ -82,8 +82,8 @@ def test_two_processes_write_the_same_bytes_for_the_same_model(toy: Pipeline) ->
 def test_another_model_has_another_digest(
     toy: Pipeline, fitted: Callable[[str], SklearnPipeline], tmp_path: Path
 ) -> None:
-    one = model_file.save(fitted("logistic"), toy.features_source(), tmp_path / "1")
-    two = model_file.save(fitted("forest"), toy.features_source(), tmp_path / "2")
+    one = model_file.save(fitted("logistic"), toy.model_sources(), tmp_path / "1")
+    two = model_file.save(fitted("forest"), toy.model_sources(), tmp_path / "2")
 
     assert one.digest != two.digest
 
@@ -116,7 +116,7 @@ def test_a_loaded_model_predicts_what_the_fitted_one_did(
     candidate: str, toy: Pipeline, fitted: Callable[[str], SklearnPipeline], rows: Labelled, tmp_path: Path
 ) -> None:
     model = fitted(candidate)
-    saved = model_file.save(model, toy.features_source(), tmp_path)
+    saved = model_file.save(model, toy.model_sources(), tmp_path)
 
     loaded = model_file.load(tmp_path, folder_records(tmp_path), saved.trusted_types)
 
@@ -156,8 +156,9 @@ def _remove_the_code(stored: Stored) -> None:
     next(stored.folder.glob("code/*.py")).unlink()
 
 
-def _ship_two_modules(stored: Stored) -> None:
-    (stored.folder / "code" / "other.py").write_text("")
+def _ship_three_modules(stored: Stored) -> None:
+    for name in ("other.py", "another.py"):
+        (stored.folder / "code" / name).write_text("")
     stored.record_again()
 
 
@@ -193,7 +194,7 @@ def _record_no_types(stored: Stored) -> None:
         (_change_the_code_and_the_record, "not the code"),
         (_add_a_file, "extra.txt is not in the record"),
         (_remove_the_code, "is missing"),
-        (_ship_two_modules, "ships 2 files"),
+        (_ship_three_modules, "ships 3 files"),
         (_offer_a_pickle, "model.pkl"),
         (_describe_a_pickle, "serialization_format 'cloudpickle'"),
         (_point_the_description_to_a_pickle, "MLmodel"),
@@ -206,7 +207,7 @@ def _record_no_types(stored: Stored) -> None:
         "changed code, recorded so",
         "an extra file",
         "no code",
-        "two modules of code",
+        "three modules of code",
         "a pickle",
         "a description of a pickle",
         "a description that points to a pickle",
@@ -253,7 +254,7 @@ def test_a_model_that_holds_what_is_not_trusted_is_not_saved(
     model: SklearnPipeline, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match=message):
-        model_file.save(model, FeatureCode("perennial_toy_features_000000000000", "", "Features"), tmp_path)
+        model_file.save(model, [FeatureCode("perennial_toy_features_000000000000", "", "Features")], tmp_path)
 
     assert not list(tmp_path.iterdir())
 

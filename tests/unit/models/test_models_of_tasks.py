@@ -31,7 +31,7 @@ def test_a_stored_model_predicts_what_the_fitted_one_did(kind: str, name: str, t
     task, rows = task_of(pipeline.spec), rows_of(pipeline, kind, tmp_path)
     model = estimators.build(pipeline, name, {}, seed=7)
     estimators.fit(model, rows, name, task)
-    saved = model_file.save(model, pipeline.features_source(), tmp_path / "model")
+    saved = model_file.save(model, pipeline.model_sources(), tmp_path / "model")
     loaded = model_file.load(tmp_path / "model", folder_records(tmp_path / "model"), saved.trusted_types)
     seen = behaviour.observe(model, loaded, rows.x, 1000, task)
     assert (seen.finite, seen.constant, seen.round_trip_max_abs_diff) == (True, False, 0.0)

@@ -51,6 +51,22 @@ def hostile() -> pd.DataFrame:
     return table(**{"va\"l'ue": values}, **columns)
 
 
+def amount(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """A number that follows ``x``, negative at times."""
+    return (3 * frame["x"] + np.random.default_rng(3).normal(size=len(frame))).round(2)
+
+
+def count(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """A count that follows ``x``."""
+    return pd.Series(np.random.default_rng(4).poisson(np.exp(1 + 0.5 * frame["x"])), index=frame.index)
+
+
+def grade(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """Three classes that follow ``x``."""
+    height = frame["x"] + 0.5 * np.random.default_rng(5).normal(size=len(frame))
+    return pd.Series(np.asarray(["low", "mid", "top"])[np.digitize(height, (-0.5, 0.5))], index=frame.index)
+
+
 SHAPES: dict[str, Callable[[], pd.DataFrame]] = {
     "plain": table,
     "days instead of weeks": lambda: table(days=10),
@@ -67,6 +83,9 @@ SHAPES: dict[str, Callable[[], pd.DataFrame]] = {
     ),
     "hostile names and values": hostile,
     "long integers": lambda: table(account=[10**15 + n % 90 for n in range(1200)]),
+    "an amount as target": lambda: table(shop=["a", "b"] * 600).assign(y=amount),
+    "a count as target": lambda: table().assign(y=count),
+    "classes as target": lambda: table().assign(y=grade),
     "rows out of order": lambda: table().sample(frac=1, random_state=0),
 }
 

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from include.perennial.sources import EnvironmentConnections
 from include.perennial.spec import ColumnType, FilesSource
 from include.perennial.steps.check import CheckReport, check
 from tests.deliveries import settings
-from tests.unit.scaffold.tables import HOSTILE, SHAPES, gaps, hostile, made, table, write
+from tests.unit.scaffold.tables import HOSTILE, SHAPES, amount, count, gaps, grade, hostile, made, table, write
 
 
 def checked(root: Path) -> CheckReport:
@@ -32,6 +33,35 @@ def test_what_is_made_of_a_table_is_ready_to_run(shape: str, tmp_path: Path) -> 
 
     assert report.problems == ()
     assert report.steps[-1].step == "gate"
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "kind", "metric", "word"),
+    [
+        (amount, None, "regression", "mse_skill", "regression, from the target"),
+        (count, None, "regression", "poisson_deviance_skill", "counts, from the target"),
+        (count, "regression", "regression", "mse_skill", "regression, as asked for"),
+        (grade, None, "multiclass", "log_loss_skill", "multiclass, from the target"),
+    ],
+    ids=["amount", "count", "count as an amount", "classes"],
+)
+def test_the_task_follows_from_the_target_and_is_told(
+    target: Any, task: str | None, kind: str, metric: str, word: str, tmp_path: Path
+) -> None:
+    done = made(tmp_path, write(table().assign(y=target), tmp_path), task=task)
+
+    spec = load_pipeline("fresh", tmp_path / "pipelines").spec
+    assert spec.task == kind
+    assert metric in {str(name) for name in spec.gate.first_floors}
+    assert any(f"The task is {word}" in line for line in done.guesses)
+
+
+def test_whole_numbers_as_classes_keep_their_order(tmp_path: Path) -> None:
+    frame = table().assign(y=lambda f: grade(f).map({"low": 9, "mid": 10, "top": 11}))
+    made(tmp_path, write(frame, tmp_path), task="multiclass")
+
+    assert load_pipeline("fresh", tmp_path / "pipelines").spec.classes == (9, 10, 11)
+    assert checked(tmp_path).problems == ()
 
 
 def test_a_parquet_file_keeps_its_types(tmp_path: Path) -> None:
@@ -188,7 +218,9 @@ def test_the_command_says_what_it_guessed_and_what_comes_next(
     assert said.endswith("next: ./perennial check fresh\n")
 
 
-@pytest.mark.parametrize("shape", ["plain", "hostile names and values", "many categories"])
+@pytest.mark.parametrize(
+    "shape", ["plain", "hostile names and values", "many categories", "an amount as target", "classes as target"]
+)
 def test_what_is_made_is_formatted_as_the_project_is(shape: str, tmp_path: Path) -> None:
     made(tmp_path, write(SHAPES[shape](), tmp_path))
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from include.perennial.errors import PerennialError
-from tests.unit.scaffold.tables import made, table, write
+from tests.unit.scaffold.tables import grade, made, table, write
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -38,8 +38,14 @@ CASES = {
     "wrong key": Case(("KEY names column 'ids'", "did you mean 'id'?"), asked={"key": ("ids",)}),
     "constant target": Case(("the same value in every row, '1'",), lambda f: f.assign(y=1)),
     "empty target": Case(("no value in any row",), lambda f: f.assign(y=None)),
-    "three outcomes": Case(("3 different values", "0 and 1"), lambda f: f.assign(y=f["z"] % 3)),
-    "an amount as target": Case(("more than 200 different values",), asked={"target": "x"}),
+    "three outcomes": Case(("3 different values", "0 and 1"), lambda f: f.assign(y=f["z"] % 3), {"task": "binary"}),
+    "an unknown task": Case(("TASK is 'count'", "did you mean 'counts'?"), asked={"task": "count"}),
+    "an amount as classes": Case(("more than 200 different values",), asked={"target": "x", "task": "multiclass"}),
+    "too many classes": Case(("30 different values",), lambda f: f.assign(y="s" + (f["id"] % 30).astype(str))),
+    "words as numbers": Case(("'low'", "a number in every row"), lambda f: f.assign(y=grade), {"task": "regression"}),
+    "a count below zero": Case(
+        ("a count of -1", "TASK=regression"), lambda f: f.assign(y=f["y"] * 2 - 1), {"task": "counts"}
+    ),
     "words as labels": Case(("such as 1 for 'yes'",), lambda f: f.assign(y=f["y"].map({0: "no", 1: "yes"}))),
     "labels with a point": Case(("decimal point",), lambda f: f.assign(y=f["y"].astype(float))),
     "labels mostly missing": Case(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.perennial.gate.tasks import Multiclass
 from include.perennial.partitions import UTC
 from include.perennial.spec import PREDICTION_COLUMNS
 from include.perennial.steps.answered import as_answered
@@ -53,3 +54,15 @@ def test_the_time_is_part_of_a_rows_name() -> None:
     other_hour = told(("a", 0.9)).assign(at=pd.Timestamp("2013-06-03T15:00:00Z"))
 
     assert as_answered(scored("a"), other_hour, "3", NAMES).rows == 0
+
+
+def test_answers_of_many_classes_stand_in_row_by_row() -> None:
+    task = Multiclass(("low", "high", "top"))
+    even, sure = np.full((2, 3), 1 / 3), np.array([[0.1, 0.2, 0.7]])
+    known = scored("a", "b").drop(columns="p").assign(**task.logged(even))
+    online = told(("b", 0.0)).drop(columns=["p", "class"]).assign(**task.logged(sure))
+
+    found = as_answered(known, online, "3", NAMES, task)
+
+    assert found.p.tolist() == [even[0].tolist(), sure[0].tolist()]
+    assert (found.rows, round(found.gap or 0, 3)) == (1, 0.367)

@@ -46,6 +46,9 @@ class Binary(Task):
     def label_counts(self, y: Labels) -> tuple[int, ...] | None:
         return int((y == 0).sum()), int((y == 1).sum())
 
+    def class_weight(self, given: Mapping[str, Any]) -> dict[Any, Any]:
+        return {int(name) if str(name) in ("0", "1") else name: value for name, value in given.items()}
+
     def baseline(self, y: Labels) -> Baseline:
         return float(y.mean())
 

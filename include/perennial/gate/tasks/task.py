@@ -78,6 +78,10 @@ class Task(ABC):
         """Labels as an estimator is given them."""
         return y
 
+    def class_weight(self, given: Mapping[str, Any]) -> dict[Any, Any]:
+        """``class_weight`` by the labels that an estimator is given."""
+        return dict(given)
+
     # --- the constant forecast
 
     @abstractmethod

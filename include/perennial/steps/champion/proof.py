@@ -57,7 +57,7 @@ def prove(
     if not models.version_exists(name, version.version):
         raise NotFit(f"{who} was deleted from MLflow: choose another version, or train a new one.")
     with tempfile.TemporaryDirectory(prefix="perennial-proof-") as folder:
-        model = _loaded(version, models, Path(folder), who)
+        model = _loaded(version, models, Path(folder), who, pipeline.spec.trusted_types)
     partitions = data.partitions(name)
     scored = _scores_newest(pipeline, model, partitions, data, who)
     compared = _predicts_as_recorded(
@@ -66,10 +66,12 @@ def prove(
     return (f"its {len(version.model.files)} files have the SHA-256 of the ledger and load", scored, compared)
 
 
-def _loaded(version: Registration, models: VersionStore, folder: Path, who: str) -> SklearnPipeline:
+def _loaded(
+    version: Registration, models: VersionStore, folder: Path, who: str, trusted: tuple[str, ...]
+) -> SklearnPipeline:
     try:
         downloaded = models.download(version.model.model_uri, folder)
-        return model_file.load(downloaded, version.model.files, version.model.trusted_types)
+        return model_file.load(downloaded, version.model.files, version.model.trusted_types, trusted)
     except (IntegrityError, SpecError) as error:
         raise NotFit(f"{who} cannot be loaded: {error}") from error
 

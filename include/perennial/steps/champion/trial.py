@@ -166,7 +166,8 @@ def _rows(
     if labels.status(now_utc, complete=bool(np.isfinite(y).all())) is not LabelStatus.MATURED:
         return None
     who = f"Version {duel.previous.version} of {pipeline.spec.name}"
-    previous = predictions(task, stores.cache.load(duel.previous.model), x, who, partition.key)
+    model = stores.cache.load(duel.previous.model, pipeline.spec.trusted_types)
+    previous = predictions(task, model, x, who, partition.key)
     clusters = x.groupby(list(pipeline.spec.gate.compare.cluster), dropna=False, sort=False).ngroup()
     return _Rows(partition.key, y.astype(task.label_type), task.read_logged(said), previous, clusters)
 

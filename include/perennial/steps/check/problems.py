@@ -23,6 +23,7 @@ _AT: dict[str, tuple[Where, str]] = {
         ("gate", "plausibility", "max_roc_auc"),
         "Look for a column that is only known after the label; raise the limit only if the skill is real.",
     ),
+    "new_classes": (("window", "partitions"), "Raise it until the window holds them, or wait until they have come."),
     "class_rows": (("gate", "min_class_rows"), "Lower it, or widen window.holdout so that more of that class judge."),
     "plausibility.r2": (
         ("gate", "plausibility", "max_r2"),

@@ -101,8 +101,9 @@ class _Checking:
                 sample.rows
             )
             for one in trial.judgement.checks:
-                if one.status is CheckStatus.FAILED:
-                    self._add(of_check(pipeline, one, is_whole=is_whole))
+                if one.status is CheckStatus.FAILED or one.name == "new_classes":
+                    told = one.status is CheckStatus.FAILED and is_whole
+                    self._add(of_check(pipeline, one, is_whole=told))
             say(f"{trial.candidate}: {trial.judgement.sentence}")
             self.cost = estimate(pipeline, sample, rows, fits, trial)
 

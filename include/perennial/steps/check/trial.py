@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from include.perennial.contracts import CandidateFit, Judgement, TrainingPlan, TrainingRequest, Trigger
+from include.perennial.contracts import CandidateFit, Judgement, TrainingPlan, TrainingRequest, Trigger, chosen_of
 from include.perennial.errors import PerennialError
 from include.perennial.gate import judgement as gate
 from include.perennial.gate.evidence import Comparison
@@ -82,11 +82,11 @@ def fit_all(pipeline: Pipeline, rows: Rows) -> tuple[list[CandidateFit], list[tu
     fits, failures = [], []
     for name in pipeline.spec.candidates:
         try:
-            metrics, seconds = fit_and_measure(rows.plan, name, pipeline, rows.train, rows.selection)
+            measured = fit_and_measure(rows.plan, name, pipeline, rows.train, rows.selection)
         except PerennialError as error:
             failures.append((name, error))
         else:
-            fits.append(CandidateFit(candidate=name, metrics=metrics, fit_seconds=seconds, mlflow_run_id=""))
+            fits.append(measured.fit)
     return fits, failures
 
 
@@ -98,7 +98,9 @@ def judge(pipeline: Pipeline, rows: Rows, fits: list[CandidateFit], folder: Path
     """
     winner = best(fits, pipeline.spec.selection_metric)
     with threadpool_limits(limits=1):
-        fitted = fit_and_save(rows.plan, pipeline, winner, rows.everything, rows.holdout, folder)
+        fitted = fit_and_save(
+            rows.plan, pipeline, winner, rows.everything, rows.holdout, folder, chosen_of(winner, fits)
+        )
         baseline = task_of(pipeline.spec).baseline(rows.everything.y)
         candidate = predict_holdout(rows.plan, pipeline, winner, fitted, rows.holdout, baseline)
         standing = Standing(Comparison.FIRST, np.ones(len(rows.holdout), dtype=bool))

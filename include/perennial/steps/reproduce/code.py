@@ -70,6 +70,7 @@ def run_rebuild(
         # As it was written: the code of that time knows its own fields and no later ones.
         "plan": recorded["plan"],
         "winner": decision.winner,
+        "chosen": decision.chosen,
         "refitted": decision.cutoff != decision.plan.candidate_cutoff,
         "pipelines": [str(path) for path in _pipeline_roots(code, settings)],
         "out": str(folder),

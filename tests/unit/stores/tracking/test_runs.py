@@ -71,7 +71,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, rows: Labelled) -> tuple[Sk
     toy = make_toy(root)
     model = estimators.build(toy, "boosting", {}, seed=7)
     estimators.fit(model, rows, "boosting")
-    saved = model_file.save(model, toy.features_source(), root / "model")
+    saved = model_file.save(model, toy.model_sources(), root / "model")
     example = rows.x.head(3)
     return model, ModelPackage("toy", "key", "boosting", root / "model", saved.digest, saved.trusted_types, (), example)
 
