@@ -151,7 +151,7 @@ def test_the_kustomization_lists_every_file_and_each_service_finds_pods() -> Non
 
 
 def test_ports_of_services_and_probes_are_those_of_the_containers() -> None:
-    for name in ("mlflow", "model-server"):
+    for name in ("mlflow", "model-server", "exporter"):
         [container] = pod_specs()[f"Deployment/{name}"]["containers"]
         [port] = container["ports"]
         [service] = NAMED[f"Service/{name}"]["spec"]["ports"]
