@@ -61,8 +61,7 @@ class Example:
 
     def partition(self, n: int) -> Partition:
         """The ``n``-th partition from the start of the schedule."""
-        spec = self.pipeline.spec
-        return Partition.of_key(str(spec.schedule.start), spec.period).shift(n)
+        return self.pipeline.spec.first_partition.shift(n)
 
     def ingest(self, n: int) -> int:
         """Deliver, check and publish the ``n``-th partition; its rows."""

@@ -44,7 +44,7 @@ class Supply:
 
     def ref(self, key: str) -> PartitionRef:
         """Partition ``key`` by content."""
-        return PartitionRef(key=key, sha256=self.versions[key].sha256, rows=self.versions[key].rows)
+        return PartitionRef(key=key, sha256=self.versions[key].sha256, rows=self.versions[key].rows_to_learn)
 
 
 def gather(pipeline: Pipeline, settings: Settings, first: Partition, last: Partition, workers: Executor) -> Supply:
@@ -115,4 +115,14 @@ def _deliver(pipeline: Pipeline, settings: Settings, partition: Partition) -> tu
     return version, path
 
 
-_SHARED = {"pipeline", "key", "sha256", "n_bytes", "rows", "rows_quarantined", "snapshot_digest", "suite_digest"}
+_SHARED = {
+    "pipeline",
+    "key",
+    "sha256",
+    "n_bytes",
+    "rows",
+    "rows_quarantined",
+    "rows_labelled",
+    "snapshot_digest",
+    "suite_digest",
+}

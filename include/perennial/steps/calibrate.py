@@ -1,5 +1,8 @@
 """Calibrate: what a champion is measured against, made once from its own training window and stored with it."""
 
+from dataclasses import replace
+
+import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from include.perennial.contracts import Decision, PartitionRef
@@ -54,6 +57,8 @@ def calibration_of(
     with threadpool_limits(limits=1):
         model = models.load(champion.model, pipeline.spec.trusted_types)
         window = build_window(pipeline.spec, model, [ref.key for ref in refs], partitions, weigher(pipeline))
+    # The usual volume is that of all rows, whether or not their labels have come.
+    window = replace(window, rows=tuple(pq.read_metadata(path).num_rows for path in paths))
     calibration = calibrate(pipeline.spec, window, champion.version)
     # The sample first: where there is a calibration, there is a sample to draw reports against.
     store.put_bytes(sample_key(pipeline, champion.version), sample.to_parquet(window, task))

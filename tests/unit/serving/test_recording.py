@@ -61,6 +61,25 @@ def answered(*ids: str, at: str = "2013-02-18T00:00:00Z", text: str = "") -> Ans
     return Answered("toy", Period.WEEK, "at", rows, np.full(len(ids), 0.5), np.full(len(ids), "3"), AT)
 
 
+@pytest.mark.parametrize(
+    ("period", "keys"),
+    [
+        (Period.HOUR, ["2013-02-28T22", "2013-02-28T23", "2013-03-01T00"]),
+        (Period.DAY, ["2013-02-28", "2013-03-01"]),
+        (Period.MONTH, ["2013-02-01", "2013-03-01"]),
+    ],
+)
+def test_answers_are_kept_by_the_partition_of_their_row(period: Period, keys: list[str]) -> None:
+    moments = ["2013-02-28T22:59:59", "2013-02-28T23:00:00", "2013-02-28T23:59:59.999999999", "2013-03-01T00:00:00"]
+    rows = pa.table({"at": pa.array(pd.to_datetime(moments, utc=True, format="ISO8601")), "id": list("abcd")})
+    one = Answered("toy", period, "at", rows, np.full(4, 0.5), np.full(4, "3"), AT)
+
+    found = dict(one.by_partition())
+
+    assert list(found) == keys
+    assert [name for part in found.values() for name in part.rows["id"].to_pylist()] == list("abcd")
+
+
 def test_one_flush_makes_one_file_per_partition_with_the_columns_of_the_log(store: Store) -> None:
     recording = recorder(store)
     for n in range(10):

@@ -62,6 +62,18 @@ def test_a_folder_that_runs_is_ready_and_its_week_has_a_price(tmp_path: Path) ->
     assert report.cost.week_s == pytest.approx(report.cost.ingest_s + report.cost.train_s + report.cost.score_s)
 
 
+def test_labels_of_a_source_of_their_own_are_joined_and_rows_without_one_left_out(tmp_path: Path) -> None:
+    labels = {"source": {"kind": "files", "path": "outcomes.csv", "format": "csv"}}
+    data = {**SPEC["data"], "label_delay_periods": 1, "labels": labels}
+    pipeline = delivered(tmp_path, weeks=5, data=data)
+    told = pd.concat([rows(n)[["id", "label"]].iloc[20:] for n in range(5)])
+    told.to_csv(pipeline.folder / "outcomes.csv", index=False)
+
+    report = checked(tmp_path)
+
+    assert (report.is_ready, report.problems) == (True, ())
+
+
 def test_nothing_is_written(tmp_path: Path) -> None:
     delivered(tmp_path)
     before = {path: file_sha256(path) for path in tmp_path.rglob("*") if path.is_file()}

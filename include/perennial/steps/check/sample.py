@@ -110,7 +110,9 @@ def take(pipeline: Pipeline, suite: Suite, found: Sequence[Delivered], scratch: 
         table = from_frame(checked.frame, spec.data.columns, f"partition {key}")
         most = MOST_TRAIN_ROWS // n_train if n < n_train else max(MOST_HOLDOUT_ROWS, spec.gate.min_rows)
         valid = valid_rows(table, checked.sieve, spec.data)
-        kept = _thinned(valid, most, spec.seed)
+        # Labels of a source of their own may never come: such rows are not trained on.
+        known = valid.filter(valid[spec.data.target].is_valid()) if spec.data.labels else valid
+        kept = _thinned(known, most, spec.seed)
         path = scratch / f"{key}.parquet"
         write_parquet(kept, path)
         sample.refs.append(PartitionRef(key=key, sha256="", rows=kept.num_rows))
