@@ -41,7 +41,7 @@ from tests.unit.scaffold.tables import made, table, write
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 LAST_DAY = "2024-03-18"
-MOST_MEGABYTES = 3000
+MOST_MEGABYTES = 2500
 
 
 @dataclass(frozen=True)
