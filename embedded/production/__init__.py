@@ -9,6 +9,7 @@ a network of its own. They share PostgreSQL, Redis, S3, MLflow, the data registr
 ``start``      servers first, then databases, then Airflow; what is missing on this machine
 ``databases``  PostgreSQL's cluster, users and databases
 ``machine``    runs a worker with its own network and files
+``monitoring`` Prometheus and the exporter of the loop's metrics, where it is installed
 ``relay``      passes a port on; answers 503 while it is told to
 ``__main__``   `make production`: the whole loop through it, with the tables
 """

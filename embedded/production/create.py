@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from embedded.config import LOOPBACK, USER, free_ports, write_private
-from embedded.production import machine
+from embedded.production import machine, monitoring
 from embedded.production.stack import BUCKET, CONTROL, SECRETS, WORKERS, Production, ProductionPorts
 
 
@@ -39,6 +39,7 @@ def create(home: Path) -> Production:
     write_private(stack.airflow_home / "passwords.json", json.dumps({USER: stack.password}))
     write_private(home / "redis.conf", _redis_config(stack))
     write_private(home / "mlflow-auth.ini", _mlflow_config(stack))
+    write_private(home / "prometheus.yml", monitoring.config(stack))
     return stack
 
 

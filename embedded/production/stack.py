@@ -8,7 +8,7 @@ from pathlib import Path
 from embedded.config import LOOPBACK, PROJECT, Ports, Stack
 from embedded.git_server import REPOSITORY
 from embedded.git_server import USER as GIT_USER
-from embedded.production import machine
+from embedded.production import machine, monitoring
 
 WORKERS = ("worker-1", "worker-2")
 CONTROL = "control"
@@ -30,6 +30,8 @@ class ProductionPorts(Ports):
     s3: int
     s3_store: int
     registry: int
+    exporter: int
+    prometheus: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Production(Stack):
                 "--allowed-hosts", f"{LOOPBACK}:{self.ports.mlflow}",
             ],
         }  # fmt: skip
-        return servers | mlflow | self.airflow_commands() | workers
+        return servers | mlflow | self.airflow_commands() | workers | monitoring.commands(self)
 
     def _servers(self) -> dict[str, list[str]]:
         from embedded.production.databases import postgres_command
@@ -131,6 +133,7 @@ class Production(Stack):
     def variables(self, process: str) -> dict[str, str]:
         own = {
             "mlflow": self._mlflow_server,
+            "exporter": lambda: {"PERENNIAL_METRICS_PORT": str(self.ports.exporter)},
             "s3-store": lambda: {"RCLONE_AUTH_KEY": f'"{S3_KEY_ID},{self.passwords["s3"]}"'},
         }
         return self._stores() | self._celery() | self._machine(process) | own.get(process, dict)()

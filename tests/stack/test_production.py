@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +20,7 @@ from embedded.airflow_api import Airflow
 from embedded.config import LOOPBACK, PROJECT, environment
 from embedded.git_server import REPOSITORY
 from embedded.light_pipeline import write_light_pipeline
-from embedded.production import databases
+from embedded.production import databases, monitoring
 from embedded.production.stack import BUCKET, DATABASES, WORKERS, Production
 from embedded.production.start import environment_of, missing, production, tasks_done
 from include.perennial.settings import Settings
@@ -120,6 +121,17 @@ def test_the_log_of_a_task_outlives_its_worker(stack: Production, champion: str)
     [run] = [run for run in airflow.runs(f"{NAME}.train") if run["run_type"] == "backfill"]
 
     assert "s3://" in airflow.log(f"{NAME}.train", run["dag_run_id"], "promote")
+
+
+def test_prometheus_knows_the_champion(stack: Production, champion: str) -> None:
+    if not monitoring.is_installed():
+        pytest.skip("Prometheus is not installed (Debian: apt-get install prometheus)")
+    deadline = time.monotonic() + 120
+    while not (found := monitoring.query(stack, f'perennial_champion_info{{pipeline="{NAME}"}}')):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+    assert [series["version"] for series in found] == [champion]
 
 
 def test_no_server_answers_without_its_password(stack: Production, champion: str) -> None:
