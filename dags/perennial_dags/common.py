@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+from typing import Any
 
 from airflow.sdk import Asset, CronPartitionTimetable
 
 from include.perennial.spec import PipelineSpec
+from perennial_airflow.timetable import EndingPartitionTimetable
 
 # An outage of MLflow, S3 or the ledger may pass; bad data fail at once without a retry.
 DEFAULT_ARGS = {
@@ -24,9 +27,18 @@ def default_args(spec: PipelineSpec) -> dict[str, object]:
     return DEFAULT_ARGS | {"owner": spec.owner}
 
 
-def timetable(cron: str) -> CronPartitionTimetable:
+def training_pool(spec: PipelineSpec) -> str:
+    """Where the heavy tasks of all pipelines share slots, so that they leave some to the light ones of each."""
+    # A task whose pool does not exist is never run, so that a pool is used only where somebody has named one.
+    return spec.pool or os.environ.get("PERENNIAL_TRAINING_POOL") or "default_pool"
+
+
+def timetable(spec: PipelineSpec, cron: str) -> CronPartitionTimetable | EndingPartitionTimetable:
     """Each run is about the period that ended before it; its partition key is that period's first day."""
-    return CronPartitionTimetable(cron, timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
+    options: dict[str, Any] = {"timezone": "UTC", "run_offset": -1, "key_format": "%Y-%m-%d"}
+    if spec.schedule.end:
+        return EndingPartitionTimetable(cron, last_key=str(spec.schedule.end), **options)
+    return CronPartitionTimetable(cron, **options)
 
 
 def start_date(spec: PipelineSpec) -> dt.datetime:

@@ -40,7 +40,7 @@ def ingest_dag(spec: PipelineSpec) -> DAG:
         dag_id=f"{spec.name}.ingest",
         description=f"{spec.title}: fetch, check and version one {spec.period}",
         doc_md=__doc__,
-        schedule=timetable(spec.schedule.ingest),
+        schedule=timetable(spec, spec.schedule.ingest),
         start_date=start_date(spec),
         catchup=False,
         max_active_runs=8,

@@ -16,6 +16,9 @@ the form; when drift asks for it. A model of the past never takes the crown.
 `{"logistic_regression": {"C": 0.5}}`. `dry_run`: judge, but register nothing. `force`: promote against the gate;
 needs a `reason`, which the ledger keeps.
 
+**Many pipelines.** `fit` and `judge` take slots of the pool that `pool` of `pipeline.yaml` or
+`PERENNIAL_TRAINING_POOL` names, so that training leaves room for the light tasks of every pipeline.
+
 **Doing it again is safe.** The same window, spec and code find the decision made before.
 
 **When it fails.** An outage (MLflow, the stores) is retried and never touches the champion. A message that names a
@@ -38,7 +41,7 @@ from perennial_airflow.operators.train import (
     PromoteOperator,
     RegisterOperator,
 )
-from perennial_dags.common import champion_asset, default_args, partitions_asset, start_date, timetable
+from perennial_dags.common import champion_asset, default_args, partitions_asset, start_date, timetable, training_pool
 from perennial_dags.ingest import PARTITION_PARAM
 
 
@@ -48,7 +51,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
         dag_id=f"{spec.name}.train",
         description=f"{spec.title}: fit, judge, register and promote",
         doc_md=__doc__,
-        schedule=timetable(spec.schedule.train),
+        schedule=timetable(spec, spec.schedule.train),
         start_date=start_date(spec),
         catchup=False,
         max_active_runs=1,
@@ -66,7 +69,11 @@ def train_dag(spec: PipelineSpec) -> DAG:
             inlets=[partitions_asset(spec)],
         )
         fit = FitCandidateOperator.partial(
-            task_id="fit", pipeline=spec.name, plan=plan.output["plan"], map_index_template="{{ task.candidate }}"
+            task_id="fit",
+            pipeline=spec.name,
+            plan=plan.output["plan"],
+            map_index_template="{{ task.candidate }}",
+            pool=training_pool(spec),
         ).expand(candidate=plan.output)
         # A run whose decision exists already maps over no candidate: its skipped fits must not skip the decision,
         # but a skipped plan must.
@@ -76,6 +83,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
             plan=plan.output["plan"],
             fits=fit.output,
             trigger_rule="none_failed_min_one_success",
+            pool=training_pool(spec),
             on_success_callback=on_decision(spec),
         )
         registration = RegisterOperator(
