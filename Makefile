@@ -21,8 +21,10 @@ export DVC_NO_ANALYTICS := 1
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: $(VENV)/.run ## the whole loop on real data: ingest, train, judge, promote; ends with a table
-	@$(BIN)/python -m embedded run
+# The option and its value, if someone has given the variable on the command line of make.
+given = $(if $(filter command,$(firstword $(origin $(1)))),$(2) "$$$(1)")
+run: $(VENV)/.run ## the whole loop on real data, ending with a table; PIPELINE=… (FROM=… TO=…) for one of yours
+	@$(BIN)/python -m embedded run $(call given,PIPELINE) $(call given,FROM,--from) $(call given,TO,--to)
 
 up: $(VENV)/.run ## start Airflow and MLflow and print their addresses and the login
 	@$(BIN)/python -m embedded up
@@ -52,7 +54,7 @@ replay: $(VENV)/.run ## compare retraining policies over months: PIPELINE=… FR
 	@$(BIN)/python -m include.perennial.cli replay $(PIPELINE) $(FROM) $(TO)
 
 # Exported, so that the values reach the command as words of their own, whatever they hold.
-export NAME FROM TARGET TIME KEY PERIOD LEAVE_OUT KEEP
+export NAME PIPELINE TO FROM TARGET TIME KEY PERIOD LEAVE_OUT KEEP
 new: $(VENV)/.run ## a pipeline folder from a file: NAME=churn FROM=data.csv TARGET=churned TIME=signup_date KEY=customer_id
 	@$(BIN)/python -m include.perennial.cli new "$${NAME:?NAME=… is missing}" --from "$$FROM" \
 		--target "$${TARGET:?TARGET=… is missing}" --time "$${TIME:?TIME=… is missing}" \

@@ -80,6 +80,15 @@ class Airflow:
     def pause(self, dag_id: str) -> None:
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
 
+    def create_pool(self, name: str, slots: int, description: str) -> None:
+        """Create a pool; one that exists keeps the slots that somebody has given it."""
+        body = {"name": name, "slots": slots, "description": description}
+        try:
+            self.call("POST", "/pools", json=body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
     def backfill(
         self,
         dag_id: str,
@@ -129,6 +138,14 @@ class Airflow:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         body = self.call("GET", path, params={"map_index": map_index, "full_content": True})
         return "\n".join(_text_of(line) for line in body["content"])
+
+    def error_of(self, task: dict[str, Any]) -> str:
+        """What the last error in a failed task's log says; empty if there is none."""
+        path = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/logs"
+        params = {"map_index": task["map_index"], "full_content": True}
+        lines = self.call("GET", f"{path}/{task['try_number']}", params=params)["content"]
+        errors = [one for line in lines if isinstance(line, dict) for one in line.get("error_detail") or ()]
+        return str(errors[-1]["exc_value"]) if errors else ""
 
     def wait(self, dag_id: str, run_id: str, timeout_s: float = 300) -> dict[str, Any]:
         """Wait until a run has ended.

@@ -13,15 +13,24 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from include.perennial.settings import Settings
+from include.perennial.stand_ins import stand_ins, url
+
 PROJECT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 USER = "admin"
+
+# Half of the slots: however many models are fitted, ingest and score of every pipeline go on.
+PARALLELISM, TRAINING_SLOTS = 4, 2
+TRAINING_POOL = "training"
 
 # Imported once by the scheduler's fork server: what each task would otherwise import for itself.
 PRELOADED = ("airflow.executors.local_executor", "airflow.dag_processing.dagbag", "include.perennial.warm")
 
 # Variables of the caller that must not leak into the stack: they would point it at another installation.
 _FOREIGN_PREFIXES = ("AIRFLOW__", "AIRFLOW_", "MLFLOW_", "PERENNIAL_", "DVC_", "GIT_", "OPENLINEAGE_")
+# Connections of pipelines are meant for whichever Airflow runs them.
+_CONNECTION = "AIRFLOW_CONN_"
 
 
 @dataclass(frozen=True)
@@ -140,13 +149,24 @@ def with_free_ports(stack: Stack) -> Stack:
     return open_stack(stack.home)
 
 
+def dags_folder() -> Path:
+    """``PERENNIAL_DAGS`` if set, else ``dags`` of the checkout."""
+    return Path(os.environ.get("PERENNIAL_DAGS", PROJECT / "dags"))
+
+
 def environment(stack: Stack, process: str = "") -> dict[str, str]:
     """The environment of a process of the stack; nothing of another installation leaks in."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_PREFIXES)}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(_CONNECTION) or not name.startswith(_FOREIGN_PREFIXES)
+    }
     bin_folder = str(Path(sys.executable).parent)
     env["PATH"] = os.pathsep.join([bin_folder, env.get("PATH", os.defpath)])
     env["PYTHONPATH"] = str(PROJECT)
-    return env | _engine(stack) | _airflow(stack) | _quiet() | stack.variables(process)
+    engine = _engine(stack)
+    standing = {name: url(file) for name, (_, file) in stand_ins(Settings.from_env(engine), env).items()}
+    return env | engine | _airflow(stack) | _quiet() | standing | stack.variables(process)
 
 
 def _engine(stack: Stack) -> dict[str, str]:
@@ -154,6 +174,7 @@ def _engine(stack: Stack) -> dict[str, str]:
         "PERENNIAL_HOME": str(stack.home),
         "PERENNIAL_PIPELINES": os.environ.get("PERENNIAL_PIPELINES", str(PROJECT / "include" / "pipelines")),
         "PERENNIAL_AIRFLOW_URL": stack.airflow_url,
+        "PERENNIAL_TRAINING_POOL": TRAINING_POOL,
         "MLFLOW_TRACKING_URI": stack.mlflow_url,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -164,12 +185,12 @@ def _engine(stack: Stack) -> dict[str, str]:
 def _airflow(stack: Stack) -> dict[str, str]:
     options = {
         "core": {
-            "dags_folder": os.environ.get("PERENNIAL_DAGS", str(PROJECT / "dags")),
+            "dags_folder": str(dags_folder()),
             "plugins_folder": str(PROJECT / "plugins"),
             "load_examples": "False",
             "executor": "LocalExecutor",
-            "parallelism": "4",
-            "max_active_tasks_per_dag": "4",
+            "parallelism": str(PARALLELISM),
+            "max_active_tasks_per_dag": str(PARALLELISM),
             "fernet_key": stack.fernet_key,
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": str(stack.airflow_home / "passwords.json"),

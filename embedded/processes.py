@@ -17,7 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
 
-from embedded.config import Stack, environment
+from embedded.airflow_api import Airflow
+from embedded.config import TRAINING_POOL, TRAINING_SLOTS, Stack, environment
+from include.perennial.errors import PerennialError
+from include.perennial.settings import Settings
+from include.perennial.stand_ins import build, stand_ins
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +45,26 @@ def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
         if not stack.is_prepared:
             tell("preparing Airflow's database")
             _migrate(stack)
+        _build_databases(stack, tell)
         missing = [name for name in stack.commands() if name not in alive]
         tell("starting " + ", ".join(missing) if missing else "already running")
         for name in missing:
             start_one(stack, name)
         wait_until_healthy(stack)
+        Airflow(stack).create_pool(TRAINING_POOL, TRAINING_SLOTS, "fit and judge of all pipelines")
     except BaseException:
         stop(stack)
         raise
+
+
+def _build_databases(stack: Stack, tell: Callable[[str], None]) -> None:
+    """SQLite files for SQL connections that nobody has set; a pipeline without its file says so when it ingests."""
+    settings = Settings.from_env(environment(stack))
+    for pipeline, file in stand_ins(settings, os.environ).values():
+        try:
+            build(pipeline, file)
+        except PerennialError as error:
+            tell(f"{pipeline.spec.name}: {error}")
 
 
 def start_one(stack: Stack, name: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,15 +12,15 @@ from rich.table import Table
 
 from embedded.airflow_api import Airflow
 from embedded.config import Stack, environment
+from embedded.plan import Job
 from include.perennial.contracts import Decision, Judgement, PartitionVersion, TrainingRequest, Trigger
 from include.perennial.monitor.measurement import Measurement
-from include.perennial.partitions import Partition, span
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import Settings
 from include.perennial.steps.decide import EVALUATION_KINDS, Evaluation, measurement_digest
 from include.perennial.steps.plan import NotReady, plan_training
 from include.perennial.stores.datasets import DataRegistry
-from include.perennial.stores.ledger import EventKind, Ledger
+from include.perennial.stores.ledger import CROWNING_KINDS, Champion, EventKind, Ledger, champion_for
 
 _HEADS = {"roc_auc": "AUC", "log_loss": "log loss", "rmse": "RMSE", "mean_poisson_deviance": "Poisson", "mae": "MAE"}
 
@@ -53,20 +54,14 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Weeks:
-    """Keys of a job: ``first`` to ``last`` are backfilled, trained on from ``first_trained``, then watched."""
-
-    first: str
-    last: str
-    first_trained: str
-    first_watched: str
-    last_watched: str
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """The state of the loop over a range of weeks; ``problems`` keep it from being closed."""
+    """The state of the loop over the partitions of a job; ``problems`` keep it from being closed.
 
+    ``metrics`` are those that the gate compares and candidates are chosen by.
+    """
+
+    period: str
+    metrics: tuple[str, ...]
     weeks: list[Week]
     decisions: list[Judged]
     watched: list[Watched]
@@ -123,35 +118,48 @@ class Reader:
         by_digest = {measurement_digest(one): one for one in measured}
         return [Watched(by_digest[one.measured], one) for _, one in sorted(newest.items())]
 
-    def outcome(self, job: Weeks, check_alias: bool = False) -> Outcome:
+    def champion_of(self, key: str) -> Champion | None:
+        """The champion of the time of a partition, which scores it."""
+        return champion_for(self._ledger.events(self._name, CROWNING_KINDS), key)
+
+    def outcome(self, job: Job, check_alias: bool = False) -> Outcome:
         """The state of the loop; ``check_alias`` also asks the MLflow server, which must be up."""
         champion = self._ledger.champion(self._name)
+        spec, last = self._pipeline.spec, job.watched[-1]
         return Outcome(
-            weeks=self.weeks(job.first, job.last_watched),
-            decisions=self.decisions(job.first_trained, job.last_watched),
-            watched=self.watched(job.first_watched, job.last_watched),
+            period=job.period,
+            metrics=(spec.gate.compare.metric, spec.selection_metric),
+            weeks=self.weeks(job.keys[0], last),
+            decisions=self.decisions(job.trained[0], last),
+            watched=self.watched(job.watched[0], last),
             champion=champion.version if champion else None,
             champion_cutoff=champion.cutoff if champion else None,
             problems=self._problems(job, champion is not None) + (self.alias_problems() if check_alias else []),
         )
 
-    def _problems(self, job: Weeks, crowned: bool) -> list[str]:
-        there = {week.key for week in self.weeks(job.first, job.last_watched)}
-        problems = [
-            f"week {key} was not ingested" for key in self.keys(job.first, job.last_watched) if key not in there
-        ]
+    def _problems(self, job: Job, crowned: bool) -> list[str]:
+        period = job.period
+        problems = [f"{period} {key} was not ingested" for key in self.not_ingested(job.keys)]
         if not problems:
-            trained = self.keys(job.first_trained, job.last)
-            problems += [f"week {key} was not judged" for key in trained if not self._judged(key)]
-        watched = {one.measurement.key: one.evaluation for one in self.watched(job.first_watched, job.last_watched)}
-        for key in self.keys(job.first_watched, job.last_watched):
+            problems += [f"{period} {key} was not judged" for key in self.not_judged(job.trained)]
+        watched = {one.measurement.key: one.evaluation for one in self.watched(job.watched[0], job.watched[-1])}
+        for key in job.watched:
             if key not in watched:
-                problems.append(f"week {key} was not monitored")
+                problems.append(f"{period} {key} was not monitored")
             elif watched[key].training_run_id and not self.decisions(key, key):
-                problems.append(f"the retrain that was asked for on week {key} was not judged")
+                problems.append(f"the retrain that was asked for on {period} {key} was not judged")
         if not crowned:
             problems.append("no champion was crowned")
         return problems + self._ledger.verify(self._name)
+
+    def not_ingested(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``keys`` that no partition was published for."""
+        there = {week.key for week in self.weeks(min(keys), max(keys))}
+        return tuple(key for key in keys if key not in there)
+
+    def not_judged(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``keys`` as of which today's spec and code have no decision on today's data."""
+        return tuple(key for key in keys if not self._judged(key))
 
     def _judged(self, key: str) -> bool:
         """Whether today's spec and code have a decision for this week on today's data."""
@@ -160,11 +168,6 @@ class Reader:
         if isinstance(plan, NotReady):
             return False
         return self._ledger.find(self._name, EventKind.JUDGED, plan.run_key) is not None
-
-    def keys(self, first: str, last: str) -> list[str]:
-        """Keys of all partitions from ``first`` to ``last``."""
-        period = self._pipeline.spec.period
-        return [p.key for p in span(Partition.of_key(first, period), Partition.of_key(last, period))]
 
     def alias_problems(self) -> list[str]:
         """Whether MLflow's champion alias differs from the ledger."""
@@ -197,17 +200,17 @@ class Timings:
     wall_s: float
     steps: dict[str, dict[str, float]]
 
-    def save(self, stack: Stack) -> None:
-        _timings_file(stack).write_text(json.dumps(asdict(self), indent=2))
+    def save(self, stack: Stack, pipeline: str) -> None:
+        _timings_file(stack, pipeline).write_text(json.dumps(asdict(self), indent=2))
 
     @classmethod
-    def load(cls, stack: Stack) -> "Timings | None":
-        path = _timings_file(stack)
+    def load(cls, stack: Stack, pipeline: str) -> "Timings | None":
+        path = _timings_file(stack, pipeline)
         return cls(**json.loads(path.read_text())) if path.exists() else None
 
 
-def _timings_file(stack: Stack) -> Path:
-    return stack.home / "timings.json"
+def _timings_file(stack: Stack, pipeline: str) -> Path:
+    return stack.home / f"timings-{pipeline}.json"
 
 
 def show(outcome: Outcome, timings: Timings | None, console: Console) -> None:
@@ -227,15 +230,15 @@ def show(outcome: Outcome, timings: Timings | None, console: Console) -> None:
 
 
 def _weeks_table(outcome: Outcome) -> Table:
-    table = Table("week", "rows", "quarantined", "data", "commit", title="Ingested", title_justify="left")
+    table = Table(outcome.period, "rows", "quarantined", "data", "commit", title="Ingested", title_justify="left")
     for week in outcome.weeks:
         table.add_row(week.key, f"{week.rows:,}", str(week.rows_quarantined), week.sha256[:10], week.commit[:8])
     return table
 
 
 def _decisions_table(outcome: Outcome) -> Table:
-    metrics = outcome.decisions[0].decision.metrics if outcome.decisions else _HEADS
-    shown = [name for name in _HEADS if name in metrics][:2]
+    metrics = outcome.decisions[0].decision.metrics if outcome.decisions else {}
+    shown = [name for name in dict.fromkeys((*outcome.metrics, *_HEADS)) if name in metrics][:2]
     table = Table(
         "as of", "trigger", "data", "candidate", *(_HEADS.get(name, name) for name in shown), "Δ to champion [95 %]",
         "verdict", "promoted", "champion",
@@ -259,8 +262,9 @@ def _decisions_table(outcome: Outcome) -> Table:
 
 
 def _watched_table(outcome: Outcome) -> Table:
+    compared = _HEADS.get(outcome.metrics[0], outcome.metrics[0])
     table = Table(
-        "week", "scored by", _metric_head(outcome), "expected", "signals over threshold", "retrain",
+        outcome.period, "scored by", compared, "expected", "signals over threshold", "retrain",
         title="Scored and monitored", title_justify="left",
     )  # fmt: skip
     for seen in outcome.watched:
@@ -276,11 +280,6 @@ def _watched_table(outcome: Outcome) -> Table:
             f"asked for on {decision.trigger}" if seen.evaluation.training_run_id else decision.reason or "not needed",
         )
     return table
-
-
-def _metric_head(outcome: Outcome) -> str:
-    names = [str(seen.measurement.matured.metric) for seen in outcome.watched if seen.measurement.matured]
-    return _HEADS.get(names[0], names[0]) if names else _HEADS["roc_auc"]
 
 
 def _delta(judgement: Judgement) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from perennial_airflow.links import DataDocsLink, DecisionLink, MlflowRunLink
+from perennial_airflow.timetable import EndingPartitionTimetable
 
 Message = MutableMapping[str, Any]
 
@@ -29,10 +30,11 @@ async def page(
 
 
 class PerennialPlugin(AirflowPlugin):
-    """Operator links, the documents behind them, and the page in Airflow's navigation."""
+    """Operator links, the documents behind them, a timetable, and the page in Airflow's navigation."""
 
     name = "perennial"
     operator_extra_links = [DataDocsLink(), DecisionLink(), MlflowRunLink()]  # noqa: RUF012 - Airflow's declared type
+    timetables = [EndingPartitionTimetable]  # noqa: RUF012
     fastapi_apps = [  # noqa: RUF012
         {"app": documents, "url_prefix": "/perennial", "name": "Perennial documents"},
         {"app": page, "url_prefix": "/continuous-training", "name": "Continuous training"},

@@ -1,6 +1,6 @@
 """A shipped example through its loop in this process: delivered, checked, published, trained on, scored, measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from include.perennial.contracts import Decision, Promotion, TrainingPlan, TrainingRequest, Trigger
@@ -9,7 +9,8 @@ from include.perennial.monitor.measurement import Measurement
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import PROJECT_ROOT, Settings
-from include.perennial.sources.connections import SettingsConnections
+from include.perennial.sources import EnvironmentConnections
+from include.perennial.stand_ins import build, stand_ins, url
 from include.perennial.steps.fit import fit_candidate
 from include.perennial.steps.judge import judge, rejudge
 from include.perennial.steps.measure import measure_partition
@@ -59,13 +60,21 @@ class Example:
     def tracking(self) -> Tracking:
         return Tracking.open(self.settings)
 
+    @property
+    def connections(self) -> EnvironmentConnections:
+        """With the files of the examples' own ``database.py`` for databases."""
+        found = stand_ins(replace(self.settings, pipelines=PROJECT_ROOT / "include" / "pipelines"), {})
+        for pipeline, file in found.values():
+            build(pipeline, file)
+        return EnvironmentConnections(self.settings, {name: url(file) for name, (_, file) in found.items()})
+
     def partition(self, n: int) -> Partition:
         """The ``n``-th partition from the start of the schedule."""
         return self.pipeline.spec.first_partition.shift(n)
 
     def ingest(self, n: int) -> int:
         """Deliver, check and publish the ``n``-th partition; its rows."""
-        snapshot = take_snapshot(self.pipeline, self.partition(n), self.objects, SettingsConnections(self.settings))
+        snapshot = take_snapshot(self.pipeline, self.partition(n), self.objects, self.connections)
         validated = validate(self.pipeline, snapshot, self.objects)
         return publish_partition(validated, self.objects, self.data, self.ledger).rows
 

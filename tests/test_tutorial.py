@@ -1,7 +1,5 @@
 """What docs/tutorial.md tells a newcomer to type makes a pipeline that is ready, and a champion."""
 
-import datetime as dt
-import re
 import runpy
 import shlex
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from embedded.config import PROJECT
+from embedded.plan import choose
 from include.perennial import cli
 from include.perennial.contracts import TrainingRequest, Trigger
 from include.perennial.partitions import Partition, span
@@ -66,10 +65,10 @@ def _new() -> list[str]:
 
 
 def _loop(settings: Settings) -> None:
-    """Ingest and train by the steps of the DAGs, as of the newest week that the tutorial ingests."""
-    [line] = [line for line in COMMANDS if "churn.ingest --from-date" in line]
+    """Ingest and train by the steps of the DAGs, as of the last week that `make run` trains as of."""
+    assert "make run PIPELINE=churn" in COMMANDS
     pipeline = load_pipeline("churn", settings.pipelines)
-    newest = Partition.containing(_last_moment(line), pipeline.spec.period).shift(-1)
+    newest = Partition.of_key(choose(pipeline).trained[-1], pipeline.spec.period)
     store, data, ledger = ObjectStore.open(settings), DataRegistry.open(settings), Ledger.open(settings.ledger_url)
     tracking, models = Tracking.open(settings), Registry.open(settings)
     for partition in span(newest.shift(-8), newest):
@@ -88,8 +87,3 @@ def _loop(settings: Settings) -> None:
         lambda late, champion: rejudge(late, champion, pipeline, **stores),
         actor="tutorial",
     )
-
-
-def _last_moment(line: str) -> dt.datetime:
-    [day] = re.findall(r"--to-date (\S+)", line)
-    return dt.datetime.fromisoformat(day).replace(tzinfo=dt.timezone.utc)

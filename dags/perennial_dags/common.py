@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 from airflow.sdk import Asset, CronPartitionTimetable, Param
 
 from include.perennial.partitions import Period
 from include.perennial.spec import PipelineSpec
+from perennial_airflow.timetable import EndingPartitionTimetable
 
 # An outage of MLflow, S3 or the ledger may pass: after 10, 20, 40 and 80 s it is tried again, so that two minutes are
 # waited out. Bad data fail at once without a retry.
@@ -26,11 +28,21 @@ def default_args(spec: PipelineSpec) -> dict[str, object]:
     return DEFAULT_ARGS | {"owner": spec.owner}
 
 
-def timetable(spec: PipelineSpec, cron: str, periods_before: int = 0) -> CronPartitionTimetable:
+def training_pool(spec: PipelineSpec) -> str:
+    """Where the heavy tasks of all pipelines share slots, so that they leave some to the light ones of each."""
+    # A task whose pool does not exist is never run, so that a pool is used only where somebody has named one.
+    return spec.pool or os.environ.get("PERENNIAL_TRAINING_POOL") or "default_pool"
+
+
+def timetable(
+    spec: PipelineSpec, cron: str, periods_before: int = 0
+) -> CronPartitionTimetable | EndingPartitionTimetable:
     """Each run is about the period that ended before it, or one ``periods_before`` that; its key says how it begins."""
-    return CronPartitionTimetable(
-        cron, timezone="UTC", run_offset=-1 - periods_before, key_format=spec.period.key_format
-    )
+    offset, form = -1 - periods_before, spec.period.key_format
+    if spec.last_partition:
+        last_key = spec.last_partition.key
+        return EndingPartitionTimetable(cron, last_key=last_key, timezone="UTC", run_offset=offset, key_format=form)
+    return CronPartitionTimetable(cron, timezone="UTC", run_offset=offset, key_format=form)
 
 
 def partition_param(spec: PipelineSpec) -> Param:

@@ -16,6 +16,9 @@ the form; when drift asks for it. A model of the past never takes the crown.
 `{"logistic_regression": {"C": 0.5}}`. `dry_run`: judge, but register nothing. `force`: promote against the gate;
 needs a `reason`, which the ledger keeps.
 
+**Many pipelines.** `fit` and `judge` take slots of the pool that `pool` of `pipeline.yaml` or
+`PERENNIAL_TRAINING_POOL` names, so that training leaves room for the light tasks of every pipeline.
+
 **Doing it again is safe.** The same window, spec and code find the decision made before.
 
 **When it fails.** An outage (MLflow, the stores) is retried and never touches the champion. A message that names a
@@ -39,7 +42,15 @@ from perennial_airflow.operators.train import (
     RegisterOperator,
 )
 from perennial_airflow.pods import pod_of
-from perennial_dags.common import champion_asset, default_args, partition_param, partitions_asset, start_date, timetable
+from perennial_dags.common import (
+    champion_asset,
+    default_args,
+    partition_param,
+    partitions_asset,
+    start_date,
+    timetable,
+    training_pool,
+)
 
 
 def train_dag(spec: PipelineSpec) -> DAG:
@@ -70,6 +81,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
             pipeline=spec.name,
             plan=plan.output["plan"],
             map_index_template="{{ task.candidate }}",
+            pool=training_pool(spec),
             executor_config=pod_of("fit"),
         ).expand(candidate=plan.output)
         # A run whose decision exists already maps over no candidate: its skipped fits must not skip the decision,
@@ -80,6 +92,7 @@ def train_dag(spec: PipelineSpec) -> DAG:
             plan=plan.output["plan"],
             fits=fit.output,
             trigger_rule="none_failed_min_one_success",
+            pool=training_pool(spec),
             on_success_callback=on_decision(spec),
             executor_config=pod_of("judge"),
         )

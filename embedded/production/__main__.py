@@ -9,14 +9,16 @@ from rich.table import Table
 
 from embedded import job, processes
 from embedded.airflow_api import ApiError
+from embedded.plan import fixed
 from embedded.production import monitoring
 from embedded.production.stack import WORKERS, Production
 from embedded.production.start import environment_of, production, tasks_done
-from embedded.report import Timings, Weeks, show
+from embedded.report import Timings, show
 from include.perennial.errors import PerennialError
+from include.perennial.partitions import Period
 
 # Nine weeks for the first model, two models, and two weeks that are watched.
-WEEKS = Weeks("2013-01-07", "2013-03-11", "2013-03-04", "2013-03-18", "2013-03-25")
+WEEKS = fixed("flight_delays", Period.WEEK, "2013-01-07", "2013-03-04", "2013-03-18", "2013-03-25")
 
 
 def main() -> int:
@@ -30,7 +32,7 @@ def main() -> int:
     try:
         with production(tell) as stack, environment_of(stack):
             tell(f"ready: two workers{' with networks and files of their own' if stack.isolated else ''}")
-            outcome, steps = job.do_weeks(stack, WEEKS, tell)
+            outcome, steps = job.do(stack, WEEKS, tell)
             workers = _workers_table(stack)
             alerts = _alerts(stack)
             tell("stopping everything")

@@ -20,13 +20,14 @@ from include.perennial.spec_words import spec_error, suggestion
 
 __all__ = ["FeatureCode", "FolderCode", "Pipeline", "discover", "import_feature_code", "load_pipeline"]
 
-Kind = Literal["features", "source", "expectations", "model"]
+Kind = Literal["features", "source", "expectations", "model", "database"]
 
 _HOLDS = {
     "features.py": "the scikit-learn transformer class named by `features`",
     "expectations.py": "the lists BATCH and ROWS of Great Expectations objects",
     "source.py": "deliver(partition, folder, **options) and assemble(partition, folder), since a source.kind is python",
     "model.py": "the functions that candidates and weights name as model.<function>",
+    "database.py": "build(path), which makes an SQLite file for machines without the source's connection",
 }
 
 
@@ -124,8 +125,9 @@ def load_pipeline(name: str, root: Path) -> Pipeline:
     for file_name in _required_files(spec):
         _require_file(folder, file_name, sources)
     code_digest = digest([[file, bytes_sha256(text.encode())] for file, text in sorted(sources.items())])
-    # Who is asked before a promotion changes nothing of what is trained: a decision made before is still found.
-    spec_digest = digest(spec.model_dump(mode="json", exclude={"approval"}))
+    # Who is asked before a promotion, and which tasks wait for each other, change nothing of what is trained:
+    # a decision made before is still found.
+    spec_digest = digest(spec.model_dump(mode="json", exclude={"approval", "pool"}))
     return Pipeline(spec, folder, spec_digest, code_digest, sources)
 
 

@@ -12,6 +12,11 @@ from pathlib import Path
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
+def connection_variable(conn_id: str) -> str:
+    """The environment variable in which Airflow looks for a connection."""
+    return f"AIRFLOW_CONN_{conn_id.upper()}"
+
+
 @dataclass(frozen=True)
 class S3Access:
     """Credentials of an S3 endpoint. ``None`` means boto3's own lookup (environment, profile, role)."""

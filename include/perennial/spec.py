@@ -122,11 +122,16 @@ class Schedule(Spec):
     ingest: str = Field(description="cron expression, UTC")
     train: str = Field(description="cron expression, UTC; the same period, later")
     start: dt.date = Field(description="first partition a backfill may ask for")
+    end: dt.date | None = Field(
+        None, exclude_if=is_none, description="last partition of data that do not grow; nothing is scheduled after it"
+    )
 
     @model_validator(mode="after")
     def _start_is_plausible(self) -> "Schedule":
         if not EARLIEST_START <= self.start <= LATEST_START:
             raise refused(f"is {self.start}: expected a day from {EARLIEST_START} to {LATEST_START}", ("start",))
+        if self.end and not self.start <= self.end <= LATEST_START:
+            raise refused(f"is {self.end}: expected a day from {self.start}, schedule.start, on", ("end",))
         return self
 
 
@@ -357,15 +362,21 @@ class PipelineSpec(Spec):
     score: Score = Score()
     monitor: Monitor = Monitor()
     alerts: Alerts = Alerts()
+    pool: str | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        exclude_if=is_none,
+        description="Airflow pool of the tasks that fit and judge; default: PERENNIAL_TRAINING_POOL, else default_pool",
+    )
     refit: bool = True
     seed: int = Field(0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
     def _schedule_fits_the_period(self) -> "PipelineSpec":
-        first_day = self.first_partition.start_utc.date()
-        if first_day != self.schedule.start:
-            text = f"is {self.schedule.start}: expected the first day of a {self.period}, such as {first_day}"
-            raise refused(text, ("schedule", "start"))
+        self._require_first_day(self.schedule.start, "start")
+        if self.schedule.end:
+            self._require_first_day(self.schedule.end, "end")
         ingest, train = (self._firing_offset(at) for at in ("ingest", "train"))
         if train <= ingest:
             text = f"is {shown(self.schedule.train)}: expected later in the {self.period} than schedule.ingest"
@@ -402,6 +413,13 @@ class PipelineSpec(Spec):
         """The partition in which ``schedule.start`` lies; of hours, the first one of that day."""
         return Partition.containing(dt.datetime.combine(self.schedule.start, dt.time(), UTC), self.period)
 
+    @property
+    def last_partition(self) -> Partition | None:
+        """The partition in which ``schedule.end`` lies, if the schedule ends; of hours, the last one of that day."""
+        if self.schedule.end is None:
+            return None
+        return Partition.containing(dt.datetime.combine(self.schedule.end, dt.time(23), UTC), self.period)
+
     def labels_due_utc(self, partition: Partition) -> dt.datetime:
         """When the labels of ``partition`` are known."""
         return partition.shift(self.data.label_delay_periods).end_utc
@@ -416,6 +434,12 @@ class PipelineSpec(Spec):
             text = f"is {shown(weight or '')}, which gate.compare.cluster or gate.slices names: a model never sees it"
             raise refused(text, ("data", "weight"))
         return self
+
+    def _require_first_day(self, day: dt.date, at: str) -> None:
+        first_day = Partition.containing(dt.datetime.combine(day, dt.time(), UTC), self.period).start_utc.date()
+        if first_day != day:
+            text = f"is {day}: expected the first day of a {self.period}, such as {first_day}"
+            raise refused(text, ("schedule", at))
 
     def _firing_offset(self, at: str) -> dt.timedelta:
         expression = getattr(self.schedule, at)

@@ -17,7 +17,7 @@ class Drift(Spec):
     sample_rows: int = Field(
         default=2000, ge=200, le=100_000, description="rows compared of each partition, drawn by seed"
     )
-    min_rows: int = Field(default=500, ge=50, description="a partition with fewer rows is not measured")
+    min_rows: int = Field(default=500, ge=20, description="a partition with fewer rows is not measured")
     min_importance: Share = Field(
         default=0.03,
         description="share of the model's importance below which a column's drift is shown and asks for nothing",
@@ -36,7 +36,7 @@ class Drift(Spec):
 class Performance(Spec):
     """How matured labels are used. The metric, its clusters and its slices are those of the gate."""
 
-    min_rows: int = Field(default=500, ge=50, description="fewer labelled rows say nothing about a partition")
+    min_rows: int = Field(default=500, ge=20, description="fewer labelled rows say nothing about a partition")
     label_wait_periods: int = Field(
         default=1,
         ge=0,

@@ -89,7 +89,10 @@ class AirflowConnections:
         Raises:
             BadInput: the connection does not exist.
         """
-        uri = self._get(conn_id).get_uri()
+        connection = self._get(conn_id)
+        if connection.conn_type == "sqlite":  # Airflow quotes the slashes of the path, and SQLAlchemy takes it as it is
+            return f"sqlite:///{connection.schema or connection.host}"
+        uri = connection.get_uri()
         # Airflow says postgres://; SQLAlchemy 2.1 wants the driver that requirements.txt installs.
         return uri.replace("postgres://", "postgresql+psycopg2://", 1)
 

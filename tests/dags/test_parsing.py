@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from embedded.config import PROJECT, environment, open_stack
+from embedded.config import PROJECT, TRAINING_POOL, environment, open_stack
+from include.perennial.pipeline_folder import load_pipeline
+from perennial_dags.common import training_pool
 
 STEPS = ("ingest", "train", "score", "monitor", "champion")
 PODS = PROJECT / "deploy" / "kubernetes" / "pods"
@@ -20,7 +22,23 @@ PARSE = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import DagRunInfo, TimeRestriction
+from airflow.timetables import trigger
+from pendulum import datetime
 bag = DagBag(sys.argv[1])
+
+def following(dag):
+    # The partitions that the schedule takes after two of January 2024, as the scheduler reads the timetable.
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    if not isinstance(timetable, trigger.CronPartitionTimetable):
+        return None
+    found = {}
+    for key, run in (("2024-01-29", datetime(2024, 2, 5, 4)), ("2024-01-15", datetime(2024, 1, 22, 4))):
+        last = DagRunInfo(run_after=run, partition_date=run, partition_key=key, data_interval=None)
+        info = timetable.next_dagrun_info_v2(last_dagrun_info=last, restriction=TimeRestriction(None, None, True))
+        found[key] = info and info.partition_key
+    return found
+
 dags = {
     dag.dag_id: {
         "tasks": dag.task_ids,
@@ -34,7 +52,9 @@ dags = {
         "catchup": dag.catchup,
         "deadlines": [one.interval.total_seconds() for one in dag.deadline or ()],
         "serialized": bool(DagSerialization.to_dict(dag)),
+        "next": following(dag),
         "reads": getattr(getattr(dag.timetable, "asset_condition", None), "name", None),
+        "pools": {task.task_id: task.pool for task in dag.tasks},
         "writes": sorted({asset.name for task in dag.tasks for asset in task.outlets}),
     }
     for dag in bag.dags.values()
@@ -162,6 +182,33 @@ def test_nobody_is_told_of_a_missed_schedule_unless_the_spec_names_a_channel(shi
 
 def test_training_runs_of_a_pipeline_wait_for_each_other(shipped: Parsed) -> None:
     assert shipped.dags["flight_delays.train"]["max_active_runs"] == 1
+
+
+def test_only_what_is_heavy_takes_slots_of_the_training_pool(shipped: Parsed) -> None:
+    in_pool = {
+        f"{dag_id.partition('.')[2]}.{task}"
+        for dag_id, dag in shipped.dags.items()
+        for task, pool in dag["pools"].items()
+        if pool == TRAINING_POOL
+    }
+    assert in_pool == {"train.fit", "train.judge"}
+
+
+@pytest.mark.parametrize(
+    ("of_spec", "of_environment", "used"),
+    [("flowers", "training", "flowers"), (None, "training", "training"), (None, "", "default_pool")],
+)
+def test_a_pipeline_names_its_pool_or_takes_the_shared_one(
+    of_spec: str | None, of_environment: str, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = load_pipeline("iris", PROJECT / "include" / "pipelines").spec.model_copy(update={"pool": of_spec})
+    monkeypatch.setenv("PERENNIAL_TRAINING_POOL", of_environment)
+    assert training_pool(spec) == used
+
+
+def test_data_that_do_not_grow_are_scheduled_up_to_their_last_partition(shipped: Parsed) -> None:
+    assert shipped.dags["iris.ingest"]["next"] == {"2024-01-29": None, "2024-01-15": "2024-01-22"}
+    assert shipped.dags["flight_delays.ingest"]["next"]["2024-01-29"] == "2024-02-05"
 
 
 def test_a_broken_folder_is_an_import_error_of_its_own_and_the_others_stay(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """``check``: would this pipeline folder run?"""
 
 import argparse
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from include.perennial.cli.output import Commands, command, print_json
@@ -14,7 +16,8 @@ Dry-run a pipeline folder in seconds, without Airflow, on the newest partitions 
 expectations, features, one fit of each candidate, the gate, and what a week will cost.
 
 Each problem is told with file, line and remedy. A warning is what a sample alone does not prove. Nothing is written
-but to a scratch folder that is removed. SQL connections are read from AIRFLOW_CONN_<ID>, as Airflow reads them."""
+but to a scratch folder that is removed. SQL connections are read from AIRFLOW_CONN_<ID>, as Airflow reads them; where
+one is not set, an SQLite file made by database.py of the folder stands for it, if there is one."""
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -32,12 +35,26 @@ def _check(asked: argparse.Namespace) -> int:
     from include.perennial.steps.check import check
 
     settings = Settings.from_env()
-    report = check(asked.pipeline, settings.pipelines, EnvironmentConnections(settings), n_partitions=asked.partitions)
+    connections = EnvironmentConnections(settings, _environ(asked.pipeline, settings))
+    report = check(asked.pipeline, settings.pipelines, connections, n_partitions=asked.partitions)
     if asked.json:
         print_json(report, is_ready=report.is_ready, sentence=report.sentence)
     else:
         print(check_text(report))
     return 0 if report.is_ready else 1
+
+
+def _environ(pipeline: str, settings: Settings) -> dict[str, str]:
+    """The environment, with an SQLite file for the pipeline's SQL connection where its folder can make one."""
+    from include.perennial import stand_ins
+
+    environ = dict(os.environ)
+    for name, (owner, file) in stand_ins.stand_ins(settings, environ).items():
+        if owner.spec.name == pipeline:
+            stand_ins.build(owner, file)
+            environ[name] = stand_ins.url(file)
+            print(f"{name} is not set: {file}, made by database.py, stands for it", file=sys.stderr)
+    return environ
 
 
 def check_text(report: "CheckReport") -> str:

@@ -57,6 +57,7 @@ def spec_facts(
         "ingest": calendar.ingest,
         "train_at": calendar.train_at,
         "start": Written(calendar.start.isoformat()),
+        "end": Written(calendar.end.isoformat()),
         "path": reference.path,
         "form": Written(found.form),
         "null_values": ("", "NA") if found.form == "csv" else (),

@@ -33,6 +33,7 @@ class Calendar:
     ingest: str
     train_at: str
     start: dt.date
+    end: dt.date
     counts: dict[str, int]
     train: int
     holdout: int
@@ -58,9 +59,10 @@ def calendar(asked: Asked, found: Profile, rarest_share: float) -> Calendar:
         )
     ingest, train_at = _SCHEDULES[period]
     holdout = _holdout(list(counts.values()), rarest_share)
-    train = min(max(_MOST_TRAIN, 2 * holdout), len(counts) - holdout)
-    start = Partition.of_key(next(iter(counts)), period).start_utc.date()
-    return Calendar(period, ingest, train_at, start, counts, train, holdout)
+    # One more than train and judge, where there is one, is there for the first champion to score.
+    train = min(max(_MOST_TRAIN, 2 * holdout), max(len(counts) - holdout - 1, 2))
+    start, end = (Partition.of_key(key, period).start_utc.date() for key in (min(counts), max(counts)))
+    return Calendar(period, ingest, train_at, start, end, counts, train, holdout)
 
 
 def partition_counts(found: Profile, period: Period) -> dict[str, int]:

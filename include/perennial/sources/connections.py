@@ -7,7 +7,7 @@ from typing import Protocol
 
 from include.perennial.errors import BadInput
 from include.perennial.messages import shown
-from include.perennial.settings import S3Access, Settings
+from include.perennial.settings import S3Access, Settings, connection_variable
 
 
 class Connections(Protocol):
@@ -64,7 +64,7 @@ class EnvironmentConnections:
         Raises:
             BadInput: the variable is not set, or holds no URL.
         """
-        name = f"AIRFLOW_CONN_{conn_id.upper()}"
+        name = connection_variable(conn_id)
         url = self.environ.get(name, "")
         if "://" not in url or url.lstrip().startswith("{"):
             got = "is not set" if not url else "holds no URL"

@@ -1,6 +1,8 @@
 """``iris`` and ``bike_demand`` through their loops, on their real data."""
 
 import importlib.metadata
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,22 +56,34 @@ def test_no_flower_is_measured_twice(tmp_path: Path) -> None:
 
 
 @needs_bikes
-def test_bikes_are_forecast_scored_and_measured(tmp_path: Path) -> None:
+def test_bikes_of_a_sql_table_are_forecast_scored_and_measured_day_by_day(tmp_path: Path) -> None:
     bikes = Example.below(tmp_path, "bike_demand")
-    assert all(130 <= bikes.ingest(n) <= 168 for n in range(10))
-    decision, promoted = bikes.train(8)
+    assert all(8 <= bikes.ingest(n) <= 24 for n in range(36))
+    decision, promoted = bikes.train(34)
     assert decision.judgement.verdict is Verdict.PASSED, decision.judgement.sentence
     assert promoted is not None
     assert decision.metrics["poisson_deviance_skill"] > 0.8
-    measured = bikes.measure(9)
+    measured = bikes.measure(35)
     assert measured.status is MeasurementStatus.MEASURED
     assert measured.labels is LabelStatus.MATURED
     assert measured.matured is not None
     assert measured.matured.metric == "mean_poisson_deviance"
 
 
+@needs_bikes
+def test_the_table_leaves_out_what_adds_up_to_the_target(tmp_path: Path) -> None:
+    bikes = Example.below(tmp_path, "bike_demand")
+    bikes.pipeline.load_module("database").build(tmp_path / "bikes.db")
+    with closing(sqlite3.connect(tmp_path / "bikes.db")) as database:
+        names = [name for _, name, *_ in database.execute("PRAGMA table_info(hours)")]
+        [(rows, hours)] = database.execute("SELECT count(*), count(DISTINCT at) FROM hours")
+    assert set(names) == set(bikes.pipeline.spec.data.columns)
+    assert rows == hours == 8645
+
+
 def test_without_its_package_the_bikes_say_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = load_pipeline("bike_demand", PROJECT_ROOT / "include" / "pipelines").load_module("source")
-    monkeypatch.setattr(source, "PACKAGE", "no-such-package")
+    bikes = Example.below(tmp_path, "bike_demand")
+    monkeypatch.setattr(bikes.pipeline.load_module("database"), "PACKAGE", "no-such-package")
     with pytest.raises(DataError, match="uv pip install --no-deps ISLP"):
-        source.deliver(Example.below(tmp_path, "bike_demand").partition(0), tmp_path)
+        bikes.ingest(0)
+    assert not list(bikes.settings.home.rglob("*.db"))

@@ -38,7 +38,7 @@ def narrowed(pipeline: Pipeline, source: FilesSource, n: int, scratch: Path) -> 
     if path.stat().st_size <= LARGE_BYTES:
         return pipeline
     check_header(column_names(path), pipeline.spec.data.columns, shown(path.name))
-    found = _partitions(pipeline, path)
+    found = partitions_in(pipeline, path)
     wanted = found[-(n + pipeline.spec.data.label_delay_periods) :]
     if len(wanted) == len(found):
         return pipeline
@@ -48,7 +48,12 @@ def narrowed(pipeline: Pipeline, source: FilesSource, n: int, scratch: Path) -> 
     return dataclasses.replace(pipeline, spec=spec)
 
 
-def _partitions(pipeline: Pipeline, path: Path) -> list[Partition]:
+def partitions_in(pipeline: Pipeline, path: Path) -> list[Partition]:
+    """The partitions of which a CSV or Parquet file holds rows, oldest first.
+
+    Raises:
+        DataError: the file cannot be read, or a time is none.
+    """
     found = set()
     for _, moments in _timed(pipeline, path, [pipeline.spec.data.time]):
         for hour in pc.unique(pc.floor_temporal(moments.drop_null(), unit="hour")).to_pylist():

@@ -6,12 +6,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from include.perennial.errors import BadInput
-from include.perennial.partitions import Partition, Period
+from include.perennial.partitions import UTC, Partition, Period, span
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.s3 import SCHEME
 from include.perennial.spec import FilesSource
+from include.perennial.steps.check.narrow import partitions_in
 
 _TRIES = 4
+
+
+def existing(pipeline: Pipeline, now: dt.datetime | None = None) -> list[Partition]:
+    """The labelled partitions that the source has, oldest first; where only asking tells, those of its schedule.
+
+    Raises:
+        DataError: the file that holds all time cannot be read.
+    """
+    spec = pipeline.spec
+    newest = Partition.containing(now or dt.datetime.now(UTC), spec.period).shift(-1 - spec.data.label_delay_periods)
+    first, last = spec.first_partition, min(newest, spec.last_partition or newest)
+    found = listed(pipeline)
+    if found is None and (path := whole_file(pipeline)):
+        found = partitions_in(pipeline, path)
+    return span(first, last) if found is None else [one for one in found if first <= one <= last]
+
+
+def whole_file(pipeline: Pipeline) -> Path | None:
+    """The file on this machine that holds all time and can be read in batches, if the source is one."""
+    source = pipeline.spec.source
+    if not isinstance(source, FilesSource) or "{key}" in source.path or source.path.startswith(SCHEME):
+        return None
+    path = pipeline.folder / source.path
+    return path if source.format != "jsonl" and path.is_file() else None
 
 
 def listed(pipeline: Pipeline) -> list[Partition] | None:
@@ -35,6 +60,7 @@ def tried(pipeline: Pipeline, n: int, now: dt.datetime) -> Iterator[list[Partiti
     earlier, and from ``schedule.start``, where old data begin."""
     spec = pipeline.spec
     newest = Partition.containing(now, spec.period).shift(-1 - spec.data.label_delay_periods)
+    newest = min(newest, spec.last_partition or newest)
     for back in range(_TRIES):
         yield [newest.shift(i - back) for i in range(1 - n, 1)]
     yield [spec.first_partition.shift(i) for i in range(n)]
