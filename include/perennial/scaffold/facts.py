@@ -1,8 +1,10 @@
 """What the templates are told: numbers, checked words, and names that they must escape."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from include.perennial.gate.tasks import BINARY, REGRESSION, Task
 from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.baseline import Baseline, floor_to
 from include.perennial.scaffold.kinds import Column
@@ -25,7 +27,13 @@ class Reference:
 
 
 def spec_facts(
-    asked: Asked, found: Profile, roles: Roles, calendar: Calendar, reference: Reference, measured: Baseline | None
+    asked: Asked,
+    found: Profile,
+    roles: Roles,
+    calendar: Calendar,
+    reference: Reference,
+    task: Task,
+    measured: Baseline | None,
 ) -> dict[str, Any]:
     """Facts for pipeline.yaml. Without ``measured`` the thresholds are open, for the fit that measures."""
     label = asked.name.replace("_", " ").capitalize()
@@ -34,7 +42,9 @@ def spec_facts(
     return {
         "name": asked.name,
         "title": label,
-        "description": f"The probability that {asked.target} is 1, from {asked.file.name}. Say here what it means.",
+        "description": f"The {task.purpose(asked.target)}, from {asked.file.name}. Say here what it means.",
+        "regression": task is REGRESSION,
+        "score_words": Written("R²" if task is REGRESSION else "ROC AUC"),
         "owner": "nobody-yet",
         "source_name": asked.file.name,
         "period": Written(calendar.period.value),
@@ -60,39 +70,42 @@ def spec_facts(
         "slice_rows": _SLICE_ROWS,
         "monitor_rows": max(50, min(500, min(calendar.counts.values()) // 2)),
         "fewest_rows": min(calendar.counts.values()),
-    } | (_thresholds(measured, calendar) if measured else _OPEN)
+    } | (_thresholds(measured, calendar, task) if measured else _OPEN)
 
 
 _OPEN: dict[str, Any] = {
     **dict.fromkeys(("holdout_rows", "holdout_positives", "n_rounds", "min_rows", "min_positives"), 1),
-    **dict.fromkeys(("worst_auc", "best_auc", "worst_skill", "floor_skill", "first_skill", "strongest"), 0.0),
-    **dict.fromkeys(("floor_auc", "first_auc"), 0.0),
-    **dict.fromkeys(("max_auc", "max_single"), 1.0),
+    **dict.fromkeys(("worst_score", "best_score", "worst_skill", "floor_skill", "first_skill", "strongest"), 0.0),
+    **dict.fromkeys(("floor_score", "first_score", "margin", "rmse"), 0.0),
+    **dict.fromkeys(("max_score", "max_single"), 1.0),
 }
 
 
-def _thresholds(measured: Baseline, calendar: Calendar) -> dict[str, Any]:
-    """Thresholds with room to the worst that was seen, never below what a coin reaches."""
-    skill, auc = measured.worst_skill, measured.worst_auc
+def _thresholds(measured: Baseline, calendar: Calendar, task: Task) -> dict[str, Any]:
+    """Thresholds with room to the worst that was seen; a ROC AUC never below what a coin reaches."""
+    skill, score = measured.worst_skill, measured.worst_score
+    coin = 0.5 if task is BINARY else -math.inf
     counts, n = list(calendar.counts.values()), calendar.holdout
     rows = min(sum(counts[i : i + n]) for i in range(len(counts) - n + 1))
-    positives = int(rows * min(one.positive_rate for one in measured.rounds))
+    positives = int(rows * min(one.rate for one in measured.rounds)) if task is BINARY else 0
     return {
         "n_rounds": len(measured.rounds),
         "holdout_rows": rows,
         "holdout_positives": positives,
         "min_rows": max(1, rows // 2),
         "min_positives": max(1, positives // 2),
-        "worst_auc": round(auc, 3),
-        "best_auc": round(measured.best_auc, 3),
+        "worst_score": round(score, 3),
+        "best_score": round(measured.best_score, 3),
         "worst_skill": round(skill, 3),
-        "floor_auc": max(0.5, floor_to(auc - 0.05, 0.01)),
+        "floor_score": max(coin, floor_to(score - 0.05, 0.01)),
         "floor_skill": floor_to(skill - 0.1, 0.01),
-        "first_auc": max(0.5, floor_to(auc - 0.03, 0.01)),
+        "first_score": max(coin, floor_to(score - 0.03, 0.01)),
         "first_skill": floor_to(skill - 0.05, 0.01),
-        "max_auc": _ceiling(measured.best_auc),
+        "max_score": _ceiling(measured.best_score),
         "max_single": _ceiling(measured.strongest_feature),
         "strongest": round(measured.strongest_feature, 3),
+        "rmse": 0.0 if task is BINARY else float(f"{measured.rmse:.3g}"),
+        "margin": 0.03 if task is BINARY else float(f"{0.05 * measured.rmse:.2g}"),
     }
 
 
@@ -115,7 +128,9 @@ def feature_facts(asked: Asked, found: Profile, roles: Roles) -> dict[str, Any]:
     }
 
 
-def card_facts(asked: Asked, found: Profile, roles: Roles, calendar: Calendar, reference: Reference) -> dict[str, Any]:
+def card_facts(
+    asked: Asked, found: Profile, roles: Roles, calendar: Calendar, reference: Reference, task: Task
+) -> dict[str, Any]:
     """Facts for README.md, without the guesses."""
     keys = list(calendar.counts)
     rate = float(roles.frame[asked.target].astype(float).mean())
@@ -127,18 +142,18 @@ def card_facts(asked: Asked, found: Profile, roles: Roles, calendar: Calendar, r
         "period": Written(calendar.period.value),
         "first_key": Written(keys[0]),
         "last_key": Written(keys[-1]),
-        "positive_rate": Written(f"{rate:.1%}"),
-        "card": [_card_row(asked, found.columns[name], roles) for name in found.columns if name in roles.declared],
+        "target_sentence": f"{rate:.1%} positive." if task is BINARY else f"{asked.target} is {rate:.4g} on average.",
+        "card": [_card_row(asked, found.columns[name], roles, task) for name in roles.declared],
     }
 
 
-def _card_row(asked: Asked, column: Column, roles: Roles) -> dict[str, Any]:
+def _card_row(asked: Asked, column: Column, roles: Roles, task: Task) -> dict[str, Any]:
     uses = {asked.target: "target", asked.time: "time"} | dict.fromkeys(asked.key, "key")
     strength = roles.strengths.get(column.name)
     return {
         "name": column.name,
         "kind": Written(roles.declared[column.name].value),
-        "use": uses.get(column.name) or f"feature, ROC AUC alone {strength:.2f}",
+        "use": uses.get(column.name) or f"feature, {task.strength_words} alone {strength:.2f}",
         "missing": Written(f"{column.null_rate:.1%}"),
         "seen": _seen(column),
     }

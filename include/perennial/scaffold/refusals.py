@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from include.perennial.errors import BadInput, DataError
+from include.perennial.gate.tasks import BINARY, REGRESSION, Task
 from include.perennial.messages import data_error, did_you_mean, shown, shown_names
 from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.kinds import Column
@@ -14,6 +15,7 @@ from include.perennial.spec import PREDICTION_COLUMNS, ColumnType
 
 FEWEST_ROWS = 100
 _MOST_UNLABELLED = 0.2
+_FEWEST_AMOUNTS = 11
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
 _LONGEST_COLUMN = 128
 
@@ -118,11 +120,11 @@ def require_rows(asked: Asked, found: Profile) -> None:
     )
 
 
-def require_binary(asked: Asked, target: Column, form: str) -> None:
-    """Refuse a target that is not 0 or 1.
+def target_task(asked: Asked, target: Column, form: str) -> Task:
+    """The task that a target of 0 and 1, or of many numbers, asks for.
 
     Raises:
-        DataError: says what it holds.
+        DataError: it holds something else, which is said.
     """
     where = f"{shown(asked.file.name)}, target {shown(asked.target)}"
     values = sorted(target.distinct)
@@ -134,6 +136,9 @@ def require_binary(asked: Asked, target: Column, form: str) -> None:
             fix="take another column, or rows of a time in which both occur",
         )
     numbers = {float(value) for value in values} if target.kind in (ColumnType.INTEGER, ColumnType.FLOAT) else None
+    if numbers is not None and len(values) >= _FEWEST_AMOUNTS:
+        _require_labels(where, target)
+        return REGRESSION
     if target.is_diverse or (numbers != {0.0, 1.0} and target.kind is not ColumnType.BOOLEAN):
         n = f"more than {len(values) - 1}" if target.is_diverse else str(len(values))
         two = len(values) == 2 and not target.is_diverse
@@ -141,8 +146,11 @@ def require_binary(asked: Asked, target: Column, form: str) -> None:
         raise data_error(
             where=where,
             got=f"{n} different values, such as {shown_names(values[:4])}",
-            allowed="0 and 1, or true and false: pipelines classify into two outcomes",
-            fix=fix if two else "take a column with two outcomes, or make one, such as 1 where a limit is passed",
+            allowed=f"0 and 1, or true and false, or a number of {_FEWEST_AMOUNTS} and more values",
+            fix=fix
+            if two
+            else "take a column with two outcomes, or make one, such as 1 where a limit is passed; for more classes "
+            "copy include/pipelines/iris",
         )
     if target.kind is ColumnType.FLOAT and form == "csv":
         raise data_error(
@@ -151,6 +159,11 @@ def require_binary(asked: Asked, target: Column, form: str) -> None:
             allowed="0 and 1",
             fix="write whole numbers (pandas turns them into decimals beside missing values: use its Int64)",
         )
+    _require_labels(where, target)
+    return BINARY
+
+
+def _require_labels(where: str, target: Column) -> None:
     if target.null_rate > _MOST_UNLABELLED:
         raise DataError(
             f"{where}: {target.nulls:,} of {target.rows:,} rows have no label ({target.null_rate:.0%}). Expected: at "

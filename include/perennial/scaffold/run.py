@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from include.perennial.errors import BadInput
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.messages import shown
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import load_pipeline
@@ -19,7 +20,7 @@ from include.perennial.scaffold.baseline import baseline
 from include.perennial.scaffold.facts import Reference, card_facts, feature_facts, spec_facts
 from include.perennial.scaffold.periods import Calendar, calendar
 from include.perennial.scaffold.profile import Profile, profile
-from include.perennial.scaffold.refusals import require_binary, require_columns, require_free, require_rows
+from include.perennial.scaffold.refusals import require_columns, require_free, require_rows, target_task
 from include.perennial.scaffold.render import DAG, FILES, render
 from include.perennial.scaffold.roles import Roles, roles
 from include.perennial.scaffold.suite import batch_lines, row_lines
@@ -44,12 +45,13 @@ def scaffold(asked: Asked, root: Path, dags: Path) -> Scaffolded:
     require_columns(asked, column_names(asked.file))
     found = profile(asked)
     require_rows(asked, found)
-    require_binary(asked, found.columns[asked.target], found.form)
-    sorted_out = roles(asked, found)
-    dates = calendar(asked, found, float(sorted_out.frame[asked.target].astype(float).mean()))
+    task = target_task(asked, found.columns[asked.target], found.form)
+    sorted_out = roles(asked, found, task)
+    ones = float(sorted_out.frame[asked.target].astype(float).mean()) if task is BINARY else 0.5
+    dates = calendar(asked, found, ones)
     reference = _reference(asked.file, found.form)
     with _staged(root, asked.name) as stage:
-        told = _write(stage, asked, found, sorted_out, dates, reference)
+        told = _write(stage, asked, found, sorted_out, dates, reference, task)
         require_free(asked.name, folder, dag)
         stage.rename(folder)
     with dag.open("x", encoding="utf-8") as file:
@@ -65,28 +67,28 @@ def scaffold(asked: Asked, root: Path, dags: Path) -> Scaffolded:
 
 
 def _write(
-    stage: Path, asked: Asked, found: Profile, sorted_out: Roles, dates: Calendar, reference: Reference
+    stage: Path, asked: Asked, found: Profile, sorted_out: Roles, dates: Calendar, reference: Reference, task: Task
 ) -> dict[str, list[str]]:
     (stage / "__init__.py").write_text(_PACKAGE.format(name=asked.name), encoding="utf-8")
     if not reference.path.startswith("/"):
         shutil.copyfile(asked.file, stage / reference.path)
-    open_facts = spec_facts(asked, found, sorted_out, dates, reference, None)
+    open_facts = spec_facts(asked, found, sorted_out, dates, reference, task, None)
     keys = _keys(sorted_out.frame[asked.time], dates)
     suite: dict[str, Any] = {
-        "batch": batch_lines(asked.target, found.columns, sorted_out, dates, keys),
-        "rows": row_lines(asked.target, found.columns, sorted_out),
+        "batch": batch_lines(asked.target, found.columns, sorted_out, dates, keys, task),
+        "rows": row_lines(asked.target, found.columns, sorted_out, task),
         "period": open_facts["period"],
     }
     _put(stage, "features.py", feature_facts(asked, found, sorted_out))
     _put(stage, "expectations.py", suite)
     _put(stage, "pipeline.yaml", open_facts)
     measured = baseline(load_pipeline(asked.name, stage.parent), sorted_out.frame)
-    _put(stage, "pipeline.yaml", spec_facts(asked, found, sorted_out, dates, reference, measured))
+    _put(stage, "pipeline.yaml", spec_facts(asked, found, sorted_out, dates, reference, task, measured))
     told = {
-        "guesses": guesses(asked, found, sorted_out, dates, measured, reference),
-        "look_at": look_at(found, sorted_out, dates, measured, reference),
+        "guesses": guesses(asked, found, sorted_out, dates, measured, reference, task),
+        "look_at": look_at(found, sorted_out, dates, measured, reference, task),
     }
-    _put(stage, "README.md", card_facts(asked, found, sorted_out, dates, reference) | told)
+    _put(stage, "README.md", card_facts(asked, found, sorted_out, dates, reference, task) | told)
     # What is handed over can be read: a fault of a template shows here, and leaves nothing behind.
     load_pipeline(asked.name, stage.parent)
     return told

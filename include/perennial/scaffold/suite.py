@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.scaffold.kinds import Column
 from include.perennial.scaffold.periods import Calendar
 from include.perennial.scaffold.roles import Roles
@@ -26,11 +27,16 @@ class Line:
 
 
 def batch_lines(
-    target: str, columns: dict[str, Column], roles: Roles, calendar: Calendar, keys: "pd.Series[str]"
+    target: str, columns: dict[str, Column], roles: Roles, calendar: Calendar, keys: "pd.Series[str]", task: Task
 ) -> list[Line]:
     """Row counts, the rate of the label, gaps and known categories of a partition."""
     counts, rates = calendar.counts.values(), roles.frame[target].astype(float).groupby(keys.to_numpy()).mean()
-    low, high = max(0.0, rates.min() / 2 - 0.02), min(1.0, rates.max() * 1.5 + 0.02)
+    if task is BINARY:
+        low, high = max(0.0, rates.min() / 2 - 0.02), min(1.0, rates.max() * 1.5 + 0.02)
+        seen = f"{rates.min():.1%} to {rates.max():.1%} positive: all or none would be a label that was cut or shifted"
+    else:
+        low, high = _with_room(float(rates.min()), float(rates.max()), is_whole=False)
+        seen = f"{rates.min():.4g} to {rates.max():.4g} on average: far off would be another unit, or a label cut short"
     lines = [
         Line(
             _call("TableRowCountToBeBetween", min_value=max(1, min(counts) // 2), max_value=2 * max(counts)),
@@ -38,7 +44,7 @@ def batch_lines(
         ),
         Line(
             _call("ColumnMeanToBeBetween", column=target, min_value=round(low, 3), max_value=round(high, 3)),
-            f"{rates.min():.1%} to {rates.max():.1%} positive: all or none would be a label that was cut or shifted",
+            seen,
         ),
     ]
     for name in roles.features:
@@ -63,14 +69,13 @@ def batch_lines(
     return lines
 
 
-def row_lines(target: str, columns: dict[str, Column], roles: Roles) -> list[Line]:
+def row_lines(target: str, columns: dict[str, Column], roles: Roles, task: Task) -> list[Line]:
     """Labels and ranges of single rows."""
     values: list[Any] = [False, True] if roles.declared[target] is ColumnType.BOOLEAN else [0, 1]
-    lines = [
-        Line(_call("ColumnValuesToNotBeNull", column=target), "a row without its label teaches nothing"),
-        Line(_call("ColumnValuesToBeInSet", column=target, value_set=values), "both outcomes"),
-    ]
-    for name in roles.numbers:
+    lines = [Line(_call("ColumnValuesToNotBeNull", column=target), "a row without its label teaches nothing")]
+    if task is BINARY:
+        lines.append(Line(_call("ColumnValuesToBeInSet", column=target, value_set=values), "both outcomes"))
+    for name in roles.numbers if task is BINARY else (target, *roles.numbers):
         column = columns[name]
         if column.kind in _NUMBERS and column.low is not None and column.high is not None:
             low, high = _with_room(column.low, column.high, is_whole=column.kind is ColumnType.INTEGER)

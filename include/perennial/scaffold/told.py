@@ -1,29 +1,37 @@
 """What was guessed, and what a person should look at before trusting it."""
 
+from include.perennial.gate.tasks import BINARY, Task
 from include.perennial.messages import shown, shown_names
 from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.baseline import Baseline
 from include.perennial.scaffold.facts import Reference
 from include.perennial.scaffold.periods import ENOUGH_PARTITIONS, Calendar
 from include.perennial.scaffold.profile import Profile
-from include.perennial.scaffold.roles import SUSPICIOUS_AUC, Roles
+from include.perennial.scaffold.roles import SUSPICIOUS, Roles
+from include.perennial.spec_metrics import TaskKind
 
-_WEAK_AUC = 0.55
+_WEAK = {TaskKind.BINARY: 0.55, TaskKind.REGRESSION: 0.05}
+
+
+def score_words(task: Task) -> str:
+    """What the quick fits are told by."""
+    return "ROC AUC" if task is BINARY else "R²"
 
 
 def guesses(
-    asked: Asked, found: Profile, roles: Roles, calendar: Calendar, measured: Baseline, reference: Reference
+    asked: Asked, found: Profile, roles: Roles, calendar: Calendar, measured: Baseline, reference: Reference, task: Task
 ) -> list[str]:
     """What was decided from the data."""
     why = "as asked for" if asked.period else "chosen from the data"
     lines = [
+        *([] if task is BINARY else [f"{shown(asked.target)} is a number: a regression, judged by its RMSE."]),
         f"Partitions are {calendar.period}s, {why}: {len(calendar.counts)} of them, with "
         f"{min(calendar.counts.values()):,} to {max(calendar.counts.values()):,} rows; "
         f"{calendar.train} train, {calendar.holdout} judge.",
         f"{len(roles.numbers)} columns are numbers, {len(roles.categories)} categories, {len(roles.moments)} moments "
         "(as days before the row's time); the key is not shown to the model, of the time only hour and weekday.",
-        f"The floors follow from {len(measured.rounds)} quick fits over time: ROC AUC {measured.worst_auc:.3f} to "
-        f"{measured.best_auc:.3f}.",
+        f"The floors follow from {len(measured.rounds)} quick fits over time: {score_words(task)} "
+        f"{measured.worst_score:.3f} to {measured.best_score:.3f}.",
         reference.sentence,
     ]
     reasons: dict[str, list[str]] = {}
@@ -32,7 +40,9 @@ def guesses(
     return lines + [f"Left out, {reason}: {shown_names(names)}." for reason, names in reasons.items()]
 
 
-def look_at(found: Profile, roles: Roles, calendar: Calendar, measured: Baseline, reference: Reference) -> list[str]:
+def look_at(
+    found: Profile, roles: Roles, calendar: Calendar, measured: Baseline, reference: Reference, task: Task
+) -> list[str]:
     """What could be wrong."""
     lines = []
     for name in roles.declared:
@@ -42,12 +52,18 @@ def look_at(found: Profile, roles: Roles, calendar: Calendar, measured: Baseline
                 "It is declared as text; if that value means missing, add it to source.null_values and make "
                 "the column a float."
             )
-    strong = [name for name, auc in roles.strengths.items() if auc >= SUSPICIOUS_AUC]
+    strong = [name for name, strength in roles.strengths.items() if strength >= SUSPICIOUS]
     if strong:
         lines.append(f"Suspiciously strong alone, so make sure that they are known in time: {shown_names(strong)}.")
-    if measured.best_auc < _WEAK_AUC:
+    if measured.best_score < _WEAK[task.kind]:
         lines.append(
-            f"The features tell next to nothing: ROC AUC {measured.best_auc:.3f} at best. The gate will rightly refuse."
+            f"The features tell next to nothing: {score_words(task)} {measured.best_score:.3f} at best. "
+            "The gate will rightly refuse."
+        )
+    elif measured.worst_skill < 0:
+        lines.append(
+            f"In one quick fit a constant forecast was better (skill {measured.worst_skill:.2f}), and the floors "
+            "allow for that. To do better: other features, or a longer window."
         )
     if len(calendar.counts) < ENOUGH_PARTITIONS:
         lines.append(f"Only {len(calendar.counts)} partitions: take a longer time before you trust a threshold.")
@@ -55,6 +71,11 @@ def look_at(found: Profile, roles: Roles, calendar: Calendar, measured: Baseline
         lines.append(
             "Every ingest reads the whole file to find its own rows. For a large one, write a file for each "
             "partition and put {key} into source.path."
+        )
+    if task is not BINARY:
+        lines.append(
+            "The metric: counts are judged better by mean_poisson_deviance, and amounts of very different size "
+            "by their logarithm as another target."
         )
     lines.append("owner, title and description in pipeline.yaml, and what a row is in README.md.")
     lines.append(

@@ -102,6 +102,26 @@ def test_the_period_is_the_longest_with_enough_partitions_or_the_one_asked_for(t
     assert load_pipeline("daily", tmp_path / "pipelines").spec.period == "day"
 
 
+def test_an_amount_as_target_is_a_regression_with_floors_from_quick_fits(tmp_path: Path) -> None:
+    frame = gaps(table().assign(y=lambda frame: (20 + 5 * frame["x"] + frame["z"]).round(2)), "z", 0.1)
+
+    done = made(tmp_path, write(frame, tmp_path))
+
+    spec = load_pipeline("fresh", tmp_path / "pipelines").spec
+    assert (spec.task, spec.selection_metric, spec.gate.compare.metric) == ("regression", "rmse", "rmse")
+    assert spec.gate.first_floors["mse_skill"] > 0.5
+    assert any("R² 0." in line for line in done.guesses), done.guesses
+    assert checked(tmp_path).problems == ()
+
+
+def test_the_schedule_ends_with_the_file_and_one_partition_is_left_to_score(tmp_path: Path) -> None:
+    made(tmp_path, write(table(days=35), tmp_path), period="week")
+
+    spec = load_pipeline("fresh", tmp_path / "pipelines").spec
+    assert (str(spec.schedule.start), str(spec.schedule.end)) == ("2024-01-01", "2024-01-29")
+    assert spec.window.partitions + spec.window.holdout == 4
+
+
 def test_mixed_types_become_text_and_are_told_with_an_example(tmp_path: Path) -> None:
     frame = table().astype({"z": object})
     frame.loc[700, "z"] = "n/a?"

@@ -39,7 +39,12 @@ CASES = {
     "constant target": Case(("the same value in every row, '1'",), lambda f: f.assign(y=1)),
     "empty target": Case(("no value in any row",), lambda f: f.assign(y=None)),
     "three outcomes": Case(("3 different values", "0 and 1"), lambda f: f.assign(y=f["z"] % 3)),
-    "an amount as target": Case(("more than 200 different values",), asked={"target": "x"}),
+    "free text as target": Case(
+        ("more than 200 different values",), lambda f: f.assign(y=[f"text {n}" for n in range(len(f))])
+    ),
+    "a leak of an amount": Case(
+        ("'paid' (rank correlation 1.000)",), lambda f: f.assign(y=f["x"] + f["z"], paid=3 * (f["x"] + f["z"]))
+    ),
     "words as labels": Case(("such as 1 for 'yes'",), lambda f: f.assign(y=f["y"].map({0: "no", 1: "yes"}))),
     "labels with a point": Case(("decimal point",), lambda f: f.assign(y=f["y"].astype(float))),
     "labels mostly missing": Case(
