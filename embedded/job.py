@@ -122,6 +122,8 @@ def _watch(airflow: Airflow, stack: Stack, job: Job, tell: Tell) -> None:
         if seen.evaluation.training_run_id and not reader.decisions(key, key):
             _ended(airflow, stack, f"{name}.train", seen.evaluation.training_run_id)
             tell(f"  {reader.decisions(key, key)[-1].decision.judgement.sentence}")
+    # Reports and alerts follow the answer: stopped in the middle they would be failed tasks.
+    _until(lambda: all(run["state"] in TERMINAL_STATES for run in airflow.runs(f"{name}.monitor")), f"{name}.monitor")
 
 
 def _is_watched(airflow: Airflow, stack: Stack, reader: Reader, name: str, key: str) -> bool:

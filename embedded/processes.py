@@ -25,7 +25,7 @@ from include.perennial.stand_ins import build, stand_ins
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 20
 
 
