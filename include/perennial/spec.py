@@ -5,7 +5,7 @@ Reading with file and line numbers is ``spec_reader``'s job; this module says wh
 
 import datetime as dt
 import enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,13 +20,11 @@ from include.perennial.spec_fields import (
     Columns,
     Name,
     Share,
-    SourcePath,
     Spec,
     TimeZone,
     distinct,
     is_empty,
     is_none,
-    parameters_of,
     refused,
 )
 from include.perennial.spec_metrics import (
@@ -39,70 +37,25 @@ from include.perennial.spec_metrics import (
     TaskKind,
 )
 from include.perennial.spec_monitor import Monitor
+from include.perennial.spec_source import AnySource, FilesSource, Labels, PythonSource, SqlSource
 from include.perennial.spec_task import require_reachable, require_task_fits
 
 EARLIEST_START, LATEST_START = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
 PREDICTION_COLUMNS = ("p", "class", "model_version", "dataset_sha256", "scored_at", "shadow")  # of the prediction log
 
-__all__ = ["COMPARABLE", "HIGHEST", "LOWER_IS_BETTER", "LOWEST", "METRICS", "Metric", "TaskKind"]
-
-
-class Source(Spec):
-    """What all sources have in common."""
-
-    delivery: Literal["increment", "snapshot"] | None = Field(
-        None,
-        exclude_if=is_none,
-        description="increment: a delivery is of one partition, and rows of other times are set aside; snapshot: it "
-        "holds the whole table each time, of which a partition takes its rows. Default: increment",
-    )
-
-    @property
-    def is_snapshot(self) -> bool:
-        """Whether each delivery holds the whole table."""
-        return self.delivery == "snapshot"
-
-
-class FilesSource(Source):
-    """CSV, CSV.gz, Parquet or JSON lines from a folder or an S3 prefix. ``{key}`` in ``path`` is the partition key.
-
-    Without ``{key}`` the file holds all time: it is a snapshot unless ``delivery`` says otherwise.
-    """
-
-    kind: Literal["files"]
-    path: SourcePath = Field(description="path or s3://bucket/prefix; relative paths start at the pipeline folder")
-    format: Literal["csv", "parquet", "jsonl"]
-    connection: str | None = Field(None, description="Airflow connection with S3 credentials")
-    null_values: tuple[str, ...] = ("", "NA")
-
-    @property
-    def is_snapshot(self) -> bool:
-        return self.delivery == "snapshot" or (self.delivery is None and "{key}" not in self.path)
-
-
-class SqlSource(Source):
-    """A SELECT, read-only, with ``:start`` and ``:end`` bound to the partition's bounds; a snapshot may leave them out.
-
-    The bounds are moments of the clock in ``data.timezone``.
-    """
-
-    kind: Literal["sql"]
-    connection: str = Field(min_length=1, description="Airflow connection id")
-    query: str = Field(min_length=1)
-
-    def require_bound(self, at: tuple[str, ...]) -> None:
-        """Refuse an increment that would bring all rows every time; ``at`` is where the source stands."""
-        for name in ("start", "end"):
-            if not self.is_snapshot and name not in parameters_of(self.query):
-                text = f"does not use :{name}: expected a SELECT bound by :start and :end of the partition"
-                raise refused(text, (*at, "query"))
-
-
-class PythonSource(Source):
-    """``source.py`` in the pipeline folder: ``deliver(partition, folder, **options)`` writes files."""
-
-    kind: Literal["python"]
-    options: dict[str, Any] = Field(default_factory=dict)
+__all__ = [
+    "COMPARABLE",
+    "HIGHEST",
+    "LOWER_IS_BETTER",
+    "LOWEST",
+    "METRICS",
+    "FilesSource",
+    "Labels",
+    "Metric",
+    "PythonSource",
+    "SqlSource",
+    "TaskKind",
+]
 
 
 class ColumnType(enum.StrEnum):
@@ -133,17 +86,6 @@ class Schedule(Spec):
         if self.end and not self.start <= self.end <= LATEST_START:
             raise refused(f"is {self.end}: expected a day from {self.start}, schedule.start, on", ("end",))
         return self
-
-
-class Labels(Spec):
-    """Labels that come later, from a source of their own, and are joined to the rows by key once they are due.
-
-    The source delivers the columns of ``key`` and the target, for rows of any partition: those of others are left
-    alone. Of a Python source the functions ``deliver_labels`` and ``assemble_labels`` of ``source.py`` are called.
-    """
-
-    source: Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="kind")]
-    key: Columns | None = Field(None, description="columns that name a row in both sources; default: data.key")
 
 
 class DataSection(Spec):
@@ -345,7 +287,7 @@ class PipelineSpec(Spec):
     )
     period: Period
     schedule: Schedule
-    source: Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="kind")]
+    source: AnySource
     data: DataSection
     window: Window
     features: str = Field("features.Features", pattern=r"^features\.[A-Za-z_]\w*$")

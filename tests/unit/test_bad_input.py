@@ -56,7 +56,8 @@ def test_the_bad_row_is_set_aside_with_its_reason_and_the_others_are_kept(tmp_pa
     assert validated.quarantine_reasons == {case.told: 1}
     assert validated.rows_quarantined == 1
     quarantine = pq.read_table(io.BytesIO(store.get_bytes(validated.quarantine_key or "")))
-    assert quarantine["_reason"].to_pylist() == [case.told]
+    # Of a row of another partition the reason goes on with the key of that one.
+    assert [reason.partition(",")[0] for reason in quarantine["_reason"].to_pylist()] == [case.told.partition(",")[0]]
     kept = pq.read_table(io.BytesIO(store.get_bytes(validated.object_key, validated.sha256)))
     assert kept.num_rows == validated.rows >= 19
 
