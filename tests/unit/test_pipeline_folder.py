@@ -72,7 +72,7 @@ def test_pipeline_yml_is_not_overlooked(tmp_path: Path) -> None:
         ("features.py", SPEC, "the scikit-learn transformer class"),
         ("expectations.py", SPEC, "the lists BATCH and ROWS"),
         ("source.py", edited(FILES_SOURCE, "  kind: python\n"), "deliver(partition, folder, **options)"),
-        ("model.py", edited(LOGISTIC, "model.make"), "the functions that candidates name"),
+        ("model.py", edited(LOGISTIC, "model.make"), "the functions that candidates and weights name"),
     ],
     ids=lambda value: value if value.endswith(".py") else "",
 )
