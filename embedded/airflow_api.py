@@ -102,9 +102,9 @@ class Airflow:
         """Backfill the partitions ``first`` to ``last`` (keys); returns the backfill's id."""
         body = {
             "dag_id": dag_id,
-            "from_date": f"{first}T00:00:00Z",
-            # The bound is a moment and the schedule ticks during the day: take all of it.
-            "to_date": f"{last}T23:59:59Z",
+            # Bounds are moments and the schedule ticks during the day, or the hour: take all of the last one.
+            "from_date": f"{first}:00:00Z" if "T" in first else f"{first}T00:00:00Z",
+            "to_date": f"{last}:59:59Z" if "T" in last else f"{last}T23:59:59Z",
             "max_active_runs": max_active_runs,
             "run_backwards": backwards,
             "reprocess_behavior": again,

@@ -9,7 +9,7 @@ from typing import Any
 from embedded.airflow_api import TERMINAL_STATES, Airflow
 from embedded.config import Stack, dags_folder, with_free_ports
 from embedded.plan import Job, fixed
-from embedded.processes import running_stack
+from embedded.processes import running, running_stack
 from embedded.report import Outcome, Reader, Timings, step_times
 from include.perennial.partitions import Period
 
@@ -52,7 +52,8 @@ def close_loop(stack: Stack, job: Job, tell: Tell) -> Outcome:
         raise LoopError(
             f"{dags_folder() / name}.py does not exist: copy dags/flight_delays.py and put {name!r} into it"
         )
-    stack = with_free_ports(stack)
+    if not running(stack):
+        stack = with_free_ports(stack)
     with running_stack(stack, tell):
         tell(f"ready after {time.monotonic() - started:.0f} s, Airflow at {stack.airflow_url}")
         outcome, steps = do(stack, job, tell)

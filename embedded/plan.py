@@ -79,8 +79,11 @@ def choose(pipeline: Pipeline, first: str | None = None, last: str | None = None
             "and 1 to score and monitor. To fix: lower window.partitions, take a shorter period, or wider FROM and TO."
         )
     watched = min(WATCHED, (spare + 1) // 2)
-    trained = min(TRAINED, spare - watched + 1)
+    # A holdout apart, so that each challenger has one that the champion before it has not seen either.
+    apart = spec.window.holdout
+    trained = min(TRAINED, (spare - watched) // apart + 1)
     if not any(bounds):
-        keys = keys[-(needed + trained - 1 + watched) :]
+        keys = keys[-(needed + (trained - 1) * apart + watched) :]
     before = tuple(keys[:-watched])
-    return Job(spec.name, spec.period, before, before[-trained:], tuple(keys[-watched:]), len(found))
+    as_of = before[::-1][::apart][:trained][::-1]
+    return Job(spec.name, spec.period, before, as_of, tuple(keys[-watched:]), len(found))

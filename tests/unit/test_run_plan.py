@@ -43,6 +43,17 @@ def test_of_few_weeks_some_train_and_some_are_watched(tmp_path: Path, n: int, tr
     assert made.ingested.index(made.trained[0]) >= 8
 
 
+def test_trainings_are_a_holdout_apart(tmp_path: Path) -> None:
+    write_folder(tmp_path, spec=edited("  partitions: 8", "  partitions: 8\n  holdout: 2"))
+    data = tmp_path / "demo" / "data"
+    data.mkdir()
+    for key in WEEKS:
+        (data / f"{key}.csv").write_text("at,id,origin,late\n")
+    made = choose(load_pipeline("demo", tmp_path))
+    assert made.trained == (WEEKS[16], WEEKS[18], WEEKS[20], WEEKS[22])
+    assert made.ingested.index(made.trained[0]) == 9
+
+
 def test_all_weeks_of_a_range_are_taken(tmp_path: Path) -> None:
     made = job(tmp_path, *WEEKS, first=WEEKS[2], last=WEEKS[25])
     assert made.keys == tuple(WEEKS[2:26])

@@ -68,9 +68,10 @@ def _no_comparison(name: str, evidence: Evidence) -> Check:
 
 
 def _unsure(name: str, difference: PairedDifference) -> Check:
+    lost = f"{difference.degenerate:,} of {difference.resamples:,} resamples without both classes"
     message = (
         f"no interval for {METRIC_NAMES[difference.metric]}: {difference.clusters} clusters (at least {MIN_CLUSTERS} "
-        f"needed), {difference.degenerate:,} of {difference.resamples:,} resamples without both classes; "
+        f"needed){f', {lost}' if difference.degenerate else ''}; "
         "widen window.holdout or name finer columns in gate.compare.cluster"
     )
     return line(name, CheckStatus.FAILED, message, value=difference.candidate, champion=difference.champion)

@@ -19,6 +19,7 @@ from include.perennial.spec_metrics import Metric, TaskKind
 
 _SLICE_VALUES = range(2, 11)
 _SLICE_ROWS = 100
+_FEWEST_CLUSTERS = 20
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def spec_facts(
         "holdout": calendar.holdout,
         "n_partitions": len(calendar.counts),
         "min_samples_leaf": max(5, min(100, sum(holdouts) // 50)),
-        "cluster": [name for name in asked.key if name != asked.time] or list(asked.key),
+        "cluster": _cluster(asked, roles),
         "slices": _slices(found.columns, roles, sum(holdouts)),
         "slice_rows": _SLICE_ROWS,
         "monitor_rows": max(50, min(500, min(calendar.counts.values()) // 2)),
@@ -221,6 +222,12 @@ def _seen(column: Column) -> str:
         return f"more than {len(column.distinct) - 1} values"
     values = sorted(column.distinct)
     return ", ".join(values[:8]) + (f" and {len(values) - 8} more" if len(values) > 8 else "")
+
+
+def _cluster(asked: Asked, roles: Roles) -> list[str]:
+    """The key without the time, if enough rows differ in it for an interval; else every row is on its own."""
+    coarse = [name for name in asked.key if name != asked.time]
+    return coarse if coarse and len(roles.frame[coarse].drop_duplicates()) >= _FEWEST_CLUSTERS else list(asked.key)
 
 
 def _slices(columns: dict[str, Column], roles: Roles, holdout_rows: int) -> list[str]:
