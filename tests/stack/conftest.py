@@ -104,13 +104,6 @@ class Live:
             time.sleep(0.3)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has them all: they share the stack, in the order in which they are written."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("stack"))
-
-
 @pytest.fixture(scope="session")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pipelines and DAGs of the stack: the project's, and the example once more under another name."""
