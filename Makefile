@@ -62,7 +62,7 @@ new: $(VENV)/.run ## a pipeline folder from a file: NAME=churn FROM=data.csv TAR
 
 test: $(VENV)/.dev check ## lint, types, layers and the fast suite, with coverage of include/
 	@# The third worker has the scheduler's tests, which mostly wait.
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not heavy" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not heavy" --durations=25 --cov --cov-report=term --cov-fail-under=90
 
 # Someone who names a pipeline means it, and not this project's code.
 ifeq ($(origin PIPELINE),command line)
