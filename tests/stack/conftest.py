@@ -117,6 +117,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def live(code: Path) -> Iterator[Live]:
     """The running stack."""
+    processes.stop_on_terminate()  # `make test` that is interrupted leaves nothing behind
     stack = open_stack(code / "home")
     try:
         with _pointing_at(code):

@@ -15,7 +15,7 @@ from include.perennial.partitions import Partition, Period
 from include.perennial.stores.ledger import Event, EventKind, Registered
 from tests.stack.conftest import Live
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 ASKED = "flights_asked"
 TRAIN = f"{ASKED}.train"

@@ -19,7 +19,7 @@ from include.perennial.stores.ledger import EventKind
 from tests.documents import commands_of
 from tests.stack.conftest import SECOND, Live
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 PIPELINE = "flight_delays"
 WEEKS = [Partition.of_key("2013-01-07", Period.WEEK).shift(n).key for n in range(16)]

@@ -17,7 +17,6 @@ CHROMIUM = next(
 )
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(300),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: install the package chromium"),
 ]

@@ -31,7 +31,6 @@ NAME = "light"
 WEEKS = ("2013-01-07", "2013-01-14", "2013-01-21")
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}"),
     # The first test starts a stack beside the one that the other tests use.
     pytest.mark.timeout(900),

@@ -8,7 +8,7 @@ from include.perennial.partitions import Partition, Period
 from include.perennial.stores.ledger import EventKind
 from tests.stack.conftest import Live
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.heavy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.heavy, pytest.mark.timeout(600)]
 
 TRIED = "flights_tried"
 WEEKS = [Partition.of_key("2013-01-07", Period.WEEK).shift(n).key for n in range(5)]

@@ -19,7 +19,7 @@ from include.perennial.steps.decide import Evaluation
 from include.perennial.stores.ledger import EventKind
 from tests.stack.conftest import Live
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 SHIFTED = "flights_shifted"
 WEEKS = [Partition.of_key("2013-01-07", Period.WEEK).shift(n).key for n in range(26)]
