@@ -65,7 +65,7 @@ def test_the_interval_is_utc_whatever_the_session_thinks(
 
     rows = deliver(tmp_path, query, url)
 
-    assert len(rows) == 7 * 24 == Period.WEEK.length.total_seconds() / 3600
+    assert len(rows) == 7 * 24
     assert (rows[0]["at"], rows[0]["id"], rows[0]["price"]) == (WEEK.start_utc, "r1", 0.25)
     assert [row["n"] for row in rows[5:8]] == [6, None, 8]
 

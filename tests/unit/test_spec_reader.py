@@ -41,7 +41,7 @@ def test_a_misspelt_key_is_one_problem_not_an_unknown_and_a_missing_one(tmp_path
     assert refusal(path) == (
         f"{path}:3: unknown key 'titel': allowed are name, title, description, owner, task, classes, period, schedule, "
         "source, data, window, features, candidates, weights, trusted_types, selection_metric, gate, "
-        "approval, score, monitor, alerts, refit, seed. Did you mean 'title'?"
+        "approval, score, monitor, alerts, pool, refit, seed. Did you mean 'title'?"
     )
 
 
