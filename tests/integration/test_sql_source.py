@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 
 from include.perennial.errors import DataError, Unavailable
-from include.perennial.partitions import Period
 from include.perennial.sources import sql
 from include.perennial.spec import ColumnType, SqlSource
 from tests import servers
