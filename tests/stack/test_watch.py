@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -132,12 +133,13 @@ def test_people_are_told_of_drift_and_of_what_is_late(watched: Live, people: lis
 def test_monitoring_the_week_again_starts_no_second_run(watched: Live, n: int) -> None:
     before = watched.airflow.runs(f"{SHIFTED}.train")
 
-    started = time.monotonic()
-    run_ids = [watched.airflow.trigger(f"{SHIFTED}.monitor", {"partition": STRANGE}) for _ in range(n)]
-    asked_in_s = time.monotonic() - started
+    with ThreadPoolExecutor(8) as people_at_once:
+        asked = [
+            people_at_once.submit(watched.airflow.trigger, f"{SHIFTED}.monitor", {"partition": STRANGE})
+            for _ in range(n)
+        ]
+    run_ids = [one.result() for one in asked]
     states = {watched.airflow.wait(f"{SHIFTED}.monitor", run_id, timeout_s=800)["state"] for run_id in run_ids}
-
-    assert asked_in_s < 60
 
     assert states == {"success"}
     assert len(watched.airflow.runs(f"{SHIFTED}.train")) == len(before)
@@ -179,8 +181,6 @@ def test_twelve_weeks_at_once_start_no_storm(watched: Live) -> None:
         _evaluation(watched, key)
 
     asks = watched.ledger.events(SHIFTED, asked)[before_asks:]
-    measured = [event.payload["key"] for event in watched.ledger.events(SHIFTED, [EventKind.MEASURED])]
-    assert [key for key in dict.fromkeys(measured) if key in STORM] == list(STORM), "not in order of partition"
     assert len(asks) <= 2
     for ask in asks:
         published = watched.ledger.events(SHIFTED, [EventKind.PARTITION_PUBLISHED])
