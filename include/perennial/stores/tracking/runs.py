@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,19 @@ class Tracking:
                 params=[Param(key, clipped(str(value), _VALUE_CHARS)) for key, value in record.params.items()],
                 tags=[RunTag(key, clipped(value, _VALUE_CHARS)) for key, value in record.tags.items()],
             )
-            self._client.log_inputs(run_id, [_dataset_input(dataset) for dataset in record.inputs])
+            self._log_inputs(run_id, [_dataset_input(dataset) for dataset in record.inputs])
         return run_id
+
+    def _log_inputs(self, run_id: str, inputs: list[DatasetInput]) -> None:
+        # Candidates that are fitted side by side tell MLflow of the same dataset: it looks for it, finds none, and of
+        # two that insert it the second is refused. Asked again, it finds the first one's.
+        for _ in inputs:
+            try:
+                return self._client.log_inputs(run_id, inputs)
+            except MlflowException as error:
+                if error.get_http_status_code() != HTTPStatus.BAD_REQUEST:
+                    raise
+        self._client.log_inputs(run_id, inputs)
 
     def finish(
         self,
