@@ -106,10 +106,12 @@ class Tracking:
         # two that insert it the second is refused. Asked again, it finds the first one's.
         for _ in inputs:
             try:
-                return self._client.log_inputs(run_id, inputs)
+                self._client.log_inputs(run_id, inputs)
             except MlflowException as error:
                 if error.get_http_status_code() != HTTPStatus.BAD_REQUEST:
                     raise
+            else:
+                return
         self._client.log_inputs(run_id, inputs)
 
     def finish(
