@@ -80,8 +80,8 @@ def do(stack: Stack, job: Job, tell: Tell) -> tuple[Outcome, dict[str, dict[str,
 
 def _backfill(airflow: Airflow, stack: Stack, job: Job, phase: Phase, tell: Tell) -> None:
     _unpaused(airflow, phase.dag_id)
-    _until_backfilled(airflow, phase, tell)
     for first, last in job.runs(phase.todo):
+        _until_backfilled(airflow, phase, tell)
         keys = [key for key in phase.todo if first <= key <= last]
         tell(f"backfill of {phase.dag_id}, {first} to {last}")
         # What an earlier run left, failed or of another spec, is run again under the same run id.
@@ -92,7 +92,7 @@ def _backfill(airflow: Airflow, stack: Stack, job: Job, phase: Phase, tell: Tell
 
 def _until_backfilled(airflow: Airflow, phase: Phase, tell: Tell) -> None:
     if airflow.active_backfills(phase.dag_id):
-        tell(f"backfill of {phase.dag_id}: waiting for the one that was interrupted")
+        tell(f"backfill of {phase.dag_id}: waiting until Airflow has closed the one before")
         _until(lambda: not airflow.active_backfills(phase.dag_id), phase.dag_id)
 
 
