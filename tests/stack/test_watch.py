@@ -176,6 +176,8 @@ def test_twelve_weeks_at_once_start_no_storm(watched: Live) -> None:
         _evaluation(watched, key)
 
     asks = watched.ledger.events(SHIFTED, asked)[before_asks:]
+    measured = [event.payload["key"] for event in watched.ledger.events(SHIFTED, [EventKind.MEASURED])]
+    assert [key for key in dict.fromkeys(measured) if key in STORM] == list(STORM), "not in order of partition"
     assert len(asks) <= 2
     for ask in asks:
         published = watched.ledger.events(SHIFTED, [EventKind.PARTITION_PUBLISHED])
