@@ -103,7 +103,7 @@ soak: $(VENV)/.dev ## 200 training runs under the scheduler: hangs and memory
 	$(BIN)/python -m benchmarks.soak
 
 reference: $(VENV)/.run ## make docs/reference/pipeline-yaml.md anew from the spec
-	@$(BIN)/python -m include.perennial.spec_reference > docs/reference/pipeline-yaml.md
+	@$(BIN)/python -m include.perennial.spec.reference > docs/reference/pipeline-yaml.md
 
 BUILD ?= build
 docs: $(VENV)/.dev ## the documentation as a static site in build/docs; a warning is an error, nothing is fetched

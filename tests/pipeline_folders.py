@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from include.perennial.errors import SpecError
-from include.perennial.spec_reader import read_spec
+from include.perennial.spec.reader import read_spec
 
 SPEC = """\
 # The smallest spec that is valid.

@@ -9,7 +9,7 @@ from airflow.cli import cli_parser
 
 from embedded.config import PROJECT
 from include.perennial.cli.main import parser
-from include.perennial.spec_alerts import AlertKind
+from include.perennial.spec.alerts import AlertKind
 from include.perennial.views.needs import NeedKind
 from tests.documents import commands_of
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from include.perennial.contracts import REGISTERED_VERDICTS, Decision, Trigger
 from include.perennial.messages import clipped
 from include.perennial.monitor.decision import Outcome, Suppression, TriggerDecision
-from include.perennial.spec_alerts import AlertKind
+from include.perennial.spec.alerts import AlertKind
 
 _TEXT_LIMIT = 1500
 _KIND_OF = {Trigger.DRIFT: AlertKind.DRIFT, Trigger.PERFORMANCE: AlertKind.PERFORMANCE}

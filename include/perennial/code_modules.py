@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 from include.perennial.digests import bytes_sha256
 from include.perennial.errors import IntegrityError, SpecError
 from include.perennial.messages import first_line, shown
-from include.perennial.spec_words import spec_error
+from include.perennial.spec.words import spec_error
 
 _DIGEST_CHARS = 12
 _NAME = re.compile(rf"perennial_[a-z0-9_]+_([0-9a-f]{{{_DIGEST_CHARS}}})")

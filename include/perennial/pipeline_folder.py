@@ -15,8 +15,8 @@ from include.perennial.code_modules import import_feature_code, module_name
 from include.perennial.digests import bytes_sha256, digest
 from include.perennial.messages import clipped, shown, shown_names
 from include.perennial.spec import PipelineSpec, PythonSource
-from include.perennial.spec_reader import SPEC_FILE, read_spec
-from include.perennial.spec_words import spec_error, suggestion
+from include.perennial.spec.reader import SPEC_FILE, read_spec
+from include.perennial.spec.words import spec_error, suggestion
 
 __all__ = ["FeatureCode", "FolderCode", "Pipeline", "discover", "import_feature_code", "load_pipeline"]
 

@@ -18,7 +18,7 @@ from yaml.reader import Reader
 
 from include.perennial.errors import SpecError
 from include.perennial.messages import clipped, shown
-from include.perennial.spec_words import found, spec_error
+from include.perennial.spec.words import found, spec_error
 
 MAX_BYTES = 256 * 1024
 _MAX_DEPTH = 16

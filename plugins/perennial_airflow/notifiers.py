@@ -17,7 +17,7 @@ from airflow.sdk import AsyncCallback, BaseNotifier, DeadlineAlert, DeadlineRefe
 from include.perennial.alerts import Alert, alert_of_decision, alert_of_missed_schedule, alert_of_refused_data
 from include.perennial.contracts import Decision
 from include.perennial.spec import PipelineSpec
-from include.perennial.spec_alerts import AlertKind, Alerts
+from include.perennial.spec.alerts import AlertKind, Alerts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

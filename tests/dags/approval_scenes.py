@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 
 from include.perennial.contracts import Decision, Verdict
 from include.perennial.settings import Settings
-from include.perennial.spec_approval import Approval
+from include.perennial.spec.approval import Approval
 from include.perennial.stores.ledger import EventKind, Ledger
 from perennial_airflow.operators.approval import ApproveOperator
 from tests.promotions import decide, registration

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 from include.perennial.alerts import Alert
 from include.perennial.pipeline_folder import load_pipeline
 from include.perennial.settings import Settings
-from include.perennial.spec_alerts import AlertKind, Alerts
+from include.perennial.spec.alerts import AlertKind, Alerts
 from include.perennial.steps.decide import measurement_digest
 from include.perennial.stores.ledger import Ledger
 from include.perennial.stores.objects import ObjectStore

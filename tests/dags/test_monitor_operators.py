@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from embedded.config import PROJECT, environment, open_stack
-from include.perennial.spec_alerts import Alerts, Email, Webhook
+from include.perennial.spec.alerts import Alerts, Email, Webhook
 from include.perennial.stores.ledger import Ledger
 from tests.evaluations import Monitored
 from tests.training_runs import make_toy

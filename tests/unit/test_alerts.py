@@ -13,7 +13,7 @@ from include.perennial.alerts import (
 from include.perennial.contracts import Trigger, Verdict
 from include.perennial.monitor.decision import Outcome, Suppression, TriggerDecision
 from include.perennial.settings import PROJECT_ROOT
-from include.perennial.spec_alerts import AlertKind, Alerts, Email, Webhook
+from include.perennial.spec.alerts import AlertKind, Alerts, Email, Webhook
 from tests.promotions import decide as judged
 
 MAIL = Alerts(email=Email(to=("a@example.com",)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from include.perennial.cron import firing_offset
 from include.perennial.partitions import Partition, Period
 from include.perennial.settings import PROJECT_ROOT
-from include.perennial.spec_reader import read_spec
+from include.perennial.spec.reader import read_spec
 
 PAGE = (PROJECT_ROOT / "docs" / "concepts" / "partitions.md").read_text(encoding="utf-8")
 

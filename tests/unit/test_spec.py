@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from include.perennial.spec_reader import read_spec
+from include.perennial.spec.reader import read_spec
 from tests.pipeline_folders import SPEC, Bad, bad, require_refusal, write_folder
 
 FLOORS, COMPARE = "  floors: {roc_auc: 0.58}", "compare: {metric: log_loss,"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from include.perennial.pipeline_folder import load_pipeline
-from include.perennial.spec_reader import read_spec
+from include.perennial.spec.reader import read_spec
 from tests.pipeline_folders import refusal
 from tests.task_pipelines import COUNTS, KINDS, SPECIES
 from tests.training_runs import SPEC

@@ -10,7 +10,7 @@ import pytest
 from include.perennial.errors import SpecError
 from include.perennial.settings import PROJECT_ROOT
 from include.perennial.spec import Metric
-from include.perennial.spec_reader import read_spec
+from include.perennial.spec.reader import read_spec
 from tests.pipeline_folders import SPEC, edited, line_of, refusal, write_folder
 
 

@@ -4,7 +4,7 @@ import re
 
 from include.perennial.settings import PROJECT_ROOT
 from include.perennial.spec import PipelineSpec
-from include.perennial.spec_reference import page
+from include.perennial.spec.reference import page
 
 PAGE = PROJECT_ROOT / "docs" / "reference" / "pipeline-yaml.md"
 

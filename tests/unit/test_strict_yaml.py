@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.perennial.errors import SpecError
-from include.perennial.spec_reader import read_spec
+from include.perennial.spec.reader import read_spec
 from tests.pipeline_folders import SPEC, Bad, bad, edited, refusal, require_refusal, write_folder
 
 BAD = {

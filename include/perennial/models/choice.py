@@ -21,7 +21,7 @@ from include.perennial.models import estimators, searching
 from include.perennial.models.folder_code import told
 from include.perennial.models.frames import Labelled
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.spec_candidate import LOSS_BEHIND, Search
+from include.perennial.spec.candidate import LOSS_BEHIND, Search
 
 log = logging.getLogger(__name__)
 

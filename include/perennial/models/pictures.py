@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from include.perennial.gate.arrays import Floats, Labels
 from include.perennial.gate.tasks import Multiclass, Task
 from include.perennial.models import plots
-from include.perennial.spec_metrics import TaskKind
+from include.perennial.spec.metrics import TaskKind
 
 _SIZE_INCHES = (9.0, 4.5)
 _DPI = 80

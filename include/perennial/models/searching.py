@@ -19,8 +19,8 @@ from sklearn.pipeline import Pipeline as SklearnPipeline
 from include.perennial.errors import BadInput
 from include.perennial.gate.arrays import Floats, Integers
 from include.perennial.gate.tasks import Task
-from include.perennial.spec_candidate import FEWEST_FOLDS, Search, Space
-from include.perennial.spec_metrics import LOWER_IS_BETTER, Metric
+from include.perennial.spec.candidate import FEWEST_FOLDS, Search, Space
+from include.perennial.spec.metrics import LOWER_IS_BETTER, Metric
 
 DEFAULT_FOLDS = 3
 _RANDOM_TRIALS = 20

@@ -19,7 +19,7 @@ from include.perennial.monitor.reference import SLOTS, Window
 from include.perennial.monitor.signals import Counts
 from include.perennial.monitor.thresholds import Limit, alarm_rate, drift_limits, expected_performance, volume_limit
 from include.perennial.spec import Metric, PipelineSpec
-from include.perennial.spec_fields import is_none
+from include.perennial.spec.fields import is_none
 
 FORMAT = 2
 """Raised whenever signals are computed in another way: a calibration of another format is made anew."""

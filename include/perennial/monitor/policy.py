@@ -13,7 +13,7 @@ from include.perennial.errors import BadInput
 from include.perennial.monitor.decision import Evidence, Outcome, PolicyState, Suppression, TriggerDecision
 from include.perennial.monitor.measurement import LabelStatus, Measurement, MeasurementStatus, Signal
 from include.perennial.partitions import Partition
-from include.perennial.spec_monitor import Policy
+from include.perennial.spec.monitor import Policy
 
 _WEEK, _MONTH = dt.timedelta(days=7), dt.timedelta(days=30)
 _NAMED_SIGNALS = 5

@@ -15,7 +15,7 @@ from include.perennial.scaffold.profile import Profile
 from include.perennial.scaffold.roles import Roles
 from include.perennial.scaffold.words import Written, yaml_list
 from include.perennial.spec import ColumnType
-from include.perennial.spec_metrics import Metric, TaskKind
+from include.perennial.spec.metrics import Metric, TaskKind
 
 _SLICE_VALUES = range(2, 11)
 _SLICE_ROWS = 100

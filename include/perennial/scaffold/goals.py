@@ -8,8 +8,8 @@ from include.perennial.messages import data_error, did_you_mean, shown, shown_na
 from include.perennial.scaffold.asked import Asked
 from include.perennial.scaffold.kinds import Column
 from include.perennial.spec import ColumnType
-from include.perennial.spec_metrics import TaskKind
-from include.perennial.spec_task import MIN_CLASSES
+from include.perennial.spec.metrics import TaskKind
+from include.perennial.spec.task import MIN_CLASSES
 
 COUNTS = "counts"
 TASKS = (TaskKind.BINARY.value, TaskKind.REGRESSION.value, COUNTS, TaskKind.MULTICLASS.value)

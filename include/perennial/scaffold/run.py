@@ -27,7 +27,7 @@ from include.perennial.scaffold.suite import batch_lines, row_lines
 from include.perennial.scaffold.told import guesses, look_at
 from include.perennial.scaffold.words import Written
 from include.perennial.sources.batches import column_names
-from include.perennial.spec_fields import SourcePath
+from include.perennial.spec.fields import SourcePath
 
 COPIED_BYTES = 5_000_000
 _PACKAGE = '"""The pipeline {name}. README.md is its data card."""\n'

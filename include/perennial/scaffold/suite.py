@@ -12,7 +12,7 @@ from include.perennial.scaffold.periods import Calendar
 from include.perennial.scaffold.roles import Roles
 from include.perennial.scaffold.words import Written, python_call
 from include.perennial.spec import ColumnType
-from include.perennial.spec_metrics import TaskKind
+from include.perennial.spec.metrics import TaskKind
 
 _MOST_CATEGORIES = 50
 _KNOWN_SHARE = 0.9

@@ -9,7 +9,7 @@ from include.perennial.scaffold.goals import Goal
 from include.perennial.scaffold.periods import ENOUGH_PARTITIONS, Calendar
 from include.perennial.scaffold.profile import Profile
 from include.perennial.scaffold.roles import SUSPICIOUS, Roles
-from include.perennial.spec_metrics import Metric
+from include.perennial.spec.metrics import Metric
 
 _WEAK_AUC, _WEAK_SKILL = 0.55, 0.02
 

@@ -12,7 +12,7 @@ from include.perennial.gate.metrics import DECISION_THRESHOLD
 from include.perennial.gate.tasks import Multiclass, Task
 from include.perennial.serving.request import Problem
 from include.perennial.spec import PipelineSpec
-from include.perennial.spec_metrics import TaskKind
+from include.perennial.spec.metrics import TaskKind
 
 
 class RowAnswer(BaseModel):

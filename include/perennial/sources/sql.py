@@ -30,7 +30,7 @@ from include.perennial.messages import first_line, shown
 from include.perennial.partitions import Partition, clock_at
 from include.perennial.sources.reading import Keep
 from include.perennial.spec import ColumnType, SqlSource
-from include.perennial.spec_fields import parameters_of
+from include.perennial.spec.fields import parameters_of
 from include.perennial.tables import from_rows, schema
 
 FILE_NAME = "rows.parquet"

@@ -12,7 +12,7 @@ from include.perennial.decision_report import decision_markdown
 from include.perennial.digests import digest
 from include.perennial.markdown import text
 from include.perennial.messages import ascii_controls_escaped, clipped
-from include.perennial.spec_approval import Approval, DefaultAnswer
+from include.perennial.spec.approval import Approval, DefaultAnswer
 from include.perennial.stores.ledger import Event, EventKind, Ledger
 from include.perennial.stores.ledger.events import Answered
 

@@ -8,7 +8,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.perennial.contracts import Decision, Registration, TrainingPlan
-from include.perennial.spec_approval import Approval
+from include.perennial.spec.approval import Approval
 from perennial_airflow import runtime
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from include.perennial.pipeline_folder import Pipeline
     from include.perennial.settings import Settings
-    from include.perennial.spec_monitor import Rollback
+    from include.perennial.spec.monitor import Rollback
     from include.perennial.steps.champion import ChampionChange
 
 

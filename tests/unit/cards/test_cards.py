@@ -24,7 +24,7 @@ from include.perennial.contracts import (
     Verdict,
 )
 from include.perennial.spec import ColumnType, PipelineSpec, PythonSource
-from include.perennial.spec_approval import Approval
+from include.perennial.spec.approval import Approval
 from include.perennial.stores.ledger import Event, EventKind, Refused, Registered
 from include.perennial.stores.ledger.events import Answered, Crowning
 from tests.promotions import decide, judgement_of, model_file, registration

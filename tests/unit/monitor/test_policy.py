@@ -13,7 +13,7 @@ from include.perennial.monitor.decision import Outcome, PolicyState, Suppression
 from include.perennial.monitor.measurement import Measurement, MeasurementStatus
 from include.perennial.monitor.policy import decide
 from include.perennial.partitions import Partition, Period
-from include.perennial.spec_monitor import Policy
+from include.perennial.spec.monitor import Policy
 from tests.unit.monitor.measurements import CHAMPION_SEQ, WEEKS, measured, signal
 
 OVER = 0.2

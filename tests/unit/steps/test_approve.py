@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from include.perennial.contracts import Decision, Promotion, PromotionStatus, Registration, Verdict
-from include.perennial.spec_approval import Approval, DefaultAnswer
+from include.perennial.spec.approval import Approval, DefaultAnswer
 from include.perennial.steps.approve import (
     Response,
     approval_of,

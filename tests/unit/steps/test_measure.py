@@ -22,7 +22,7 @@ from include.perennial.partitions import UTC
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.settings import Settings
 from include.perennial.spec import ColumnType
-from include.perennial.spec_monitor import Drift, Monitor
+from include.perennial.spec.monitor import Drift, Monitor
 from include.perennial.steps.calibrate import calibration_key
 from include.perennial.steps.measure import measure_partition
 from include.perennial.steps.report import Reported, report_partition

@@ -13,7 +13,7 @@ from include.perennial.gate.tasks.multiclass import Multiclass
 from include.perennial.gate.tasks.regression import REGRESSION
 from include.perennial.gate.tasks.task import Task
 from include.perennial.spec import PipelineSpec
-from include.perennial.spec_metrics import TaskKind
+from include.perennial.spec.metrics import TaskKind
 
 __all__ = ["BINARY", "REGRESSION", "Multiclass", "Task", "task_named", "task_of"]
 

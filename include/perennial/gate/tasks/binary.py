@@ -13,7 +13,7 @@ from include.perennial.gate.metrics import DECISION_THRESHOLD, calibration_error
 from include.perennial.gate.ranks import rank_auc
 from include.perennial.gate.tasks.task import Task
 from include.perennial.spec import Plausibility
-from include.perennial.spec_metrics import Metric, TaskKind
+from include.perennial.spec.metrics import Metric, TaskKind
 
 _EVEN = 0.5
 

@@ -13,7 +13,7 @@ from include.perennial.gate.arrays import Baseline, Floats, Integers, Labels
 from include.perennial.gate.ranks import rank_auc
 from include.perennial.gate.tasks.task import Task
 from include.perennial.spec import Plausibility
-from include.perennial.spec_metrics import Metric, TaskKind
+from include.perennial.spec.metrics import Metric, TaskKind
 
 _SUM_TOLERANCE = 1e-6
 _PREFIX = "p."

@@ -14,7 +14,7 @@ from include.perennial.gate.arrays import Baseline, Floats, Labels
 from include.perennial.gate.ranks import rank_correlation
 from include.perennial.gate.tasks.task import Task
 from include.perennial.spec import Plausibility
-from include.perennial.spec_metrics import Metric, TaskKind
+from include.perennial.spec.metrics import Metric, TaskKind
 
 _OF_COUNTS = frozenset({Metric.MEAN_POISSON_DEVIANCE, Metric.POISSON_DEVIANCE_SKILL})
 _SMALLEST = 1e-9

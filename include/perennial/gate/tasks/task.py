@@ -10,7 +10,7 @@ import pandas as pd
 
 from include.perennial.gate.arrays import Baseline, Floats, Integers, Labels
 from include.perennial.spec import Plausibility
-from include.perennial.spec_metrics import COMPARABLE_OF, METRICS, Metric, TaskKind
+from include.perennial.spec.metrics import COMPARABLE_OF, METRICS, Metric, TaskKind
 
 
 class Task(ABC):

@@ -22,7 +22,7 @@ from include.perennial.gate.tasks import task_of
 from include.perennial.gate.wording import METRIC_NAMES, listing, numbers, percent, signed
 from include.perennial.monitor.measurement import LabelStatus
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.spec_monitor import Rollback
+from include.perennial.spec.monitor import Rollback
 from include.perennial.steps.champion.change import ChampionStores
 from include.perennial.steps.champion.crowning import rollback
 from include.perennial.steps.measure import said_of, scored_rows

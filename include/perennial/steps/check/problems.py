@@ -10,7 +10,7 @@ from include.perennial.errors import PerennialError, Unavailable
 from include.perennial.messages import ascii_controls_escaped
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.suite import Finding
-from include.perennial.spec_reader import SPEC_FILE
+from include.perennial.spec.reader import SPEC_FILE
 from include.perennial.steps.check.finding import Level, Problem, Step
 from include.perennial.strict_yaml import Where, read_document
 

@@ -13,7 +13,7 @@ from include.perennial.partitions import UTC
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.quality.suite import Suite
 from include.perennial.sources import Connections
-from include.perennial.spec_reader import SPEC_FILE, spec_problems
+from include.perennial.spec.reader import SPEC_FILE, spec_problems
 from include.perennial.steps.check import sample as sampling
 from include.perennial.steps.check import trial as trials
 from include.perennial.steps.check.cost import estimate

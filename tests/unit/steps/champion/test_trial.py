@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from include.perennial.partitions import UTC
-from include.perennial.spec_monitor import Rollback
+from include.perennial.spec.monitor import Rollback
 from include.perennial.steps.champion import ChampionStores, NotFit, Trial, TrialOutcome, freeze, try_champion
 from include.perennial.stores.ledger import EventKind
 from tests.closed_loop import WEEK, Loop, build

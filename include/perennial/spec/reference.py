@@ -1,6 +1,6 @@
 """The reference of ``pipeline.yaml`` as Markdown, from the spec's own schema.
 
-python -m include.perennial.spec_reference > docs/reference/pipeline-yaml.md
+python -m include.perennial.spec.reference > docs/reference/pipeline-yaml.md
 """
 
 import inspect
@@ -11,7 +11,7 @@ from typing import Any
 
 from include.perennial.markdown import text
 from include.perennial.spec import PipelineSpec
-from include.perennial.spec_problems import Schema, allowed, resolved
+from include.perennial.spec.problems import Schema, allowed, resolved
 
 _HEAD = """\
 # Every key of pipeline.yaml

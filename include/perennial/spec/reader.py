@@ -1,6 +1,6 @@
 """Reads ``pipeline.yaml``: one message per broken file, with file, line, what was found and what is allowed.
 
-``strict_yaml`` gives values and lines, ``spec`` says what is valid, ``spec_problems`` words
+``strict_yaml`` gives values and lines, ``spec`` says what is valid, ``problems`` words
 what pydantic found; here they meet. Nothing heavy is imported: Airflow reads specs at parse time.
 """
 
@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from include.perennial.errors import SpecError
 from include.perennial.messages import shown
 from include.perennial.spec import FilesSource, PipelineSpec
-from include.perennial.spec_problems import problems
-from include.perennial.spec_words import spec_error
+from include.perennial.spec.problems import problems
+from include.perennial.spec.words import spec_error
 from include.perennial.strict_yaml import Document, read_document
 
 SPEC_FILE = "pipeline.yaml"

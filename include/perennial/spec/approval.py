@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from include.perennial.spec_fields import Spec, refused
-from include.perennial.spec_words import found
+from include.perennial.spec.fields import Spec, refused
+from include.perennial.spec.words import found
 
 REQUIRED = "required"
 

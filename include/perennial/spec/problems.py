@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from include.perennial.messages import clipped, shown
 from include.perennial.spec import PipelineSpec
-from include.perennial.spec_words import found, suggestion
+from include.perennial.spec.words import found, suggestion
 from include.perennial.strict_yaml import Where
 
 Schema = dict[str, Any]

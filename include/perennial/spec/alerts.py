@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from include.perennial.spec_fields import Spec, distinct, refused
+from include.perennial.spec.fields import Spec, distinct, refused
 
 _Connection = Annotated[str, Field(min_length=1, max_length=200, description="Airflow connection id")]
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from include.perennial.spec_fields import Spec, is_none, refused
-from include.perennial.spec_metrics import Metric
-from include.perennial.spec_words import found
+from include.perennial.spec.fields import Spec, is_none, refused
+from include.perennial.spec.metrics import Metric
+from include.perennial.spec.words import found
 
 MOST_TRIALS = 1000
 FEWEST_FOLDS = 2

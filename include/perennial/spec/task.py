@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.perennial.messages import shown
-from include.perennial.spec_fields import refused
-from include.perennial.spec_metrics import COMPARABLE_OF, IN_UNITS_OF_THE_TARGET, METRICS, Metric, TaskKind
+from include.perennial.spec.fields import refused
+from include.perennial.spec.metrics import COMPARABLE_OF, IN_UNITS_OF_THE_TARGET, METRICS, Metric, TaskKind
 
 if TYPE_CHECKING:
     from include.perennial.spec import Gate, PipelineSpec

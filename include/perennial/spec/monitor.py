@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from include.perennial.spec_fields import Column, Share, Spec, distinct, refused
+from include.perennial.spec.fields import Column, Share, Spec, distinct, refused
 
 
 class Drift(Spec):

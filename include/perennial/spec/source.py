@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from include.perennial.spec_fields import Columns, SourcePath, Spec, is_none, parameters_of, refused
+from include.perennial.spec.fields import Columns, SourcePath, Spec, is_none, parameters_of, refused
 
 
 class Source(Spec):
