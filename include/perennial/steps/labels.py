@@ -17,9 +17,10 @@ from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.sources import Connections, deliver_labels, read_labels
 from include.perennial.steps.delivered import LABELS
-from include.perennial.steps.snapshot import fetch_snapshot, load_snapshot, snapshot_prefix, store_snapshot
+from include.perennial.steps.snapshot import fetch_snapshot, load_snapshot, store_snapshot
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.objects import ObjectStore
+from include.perennial.stores.snapshot_folder import snapshot_prefix
 
 
 class NoLabels(Contract):

@@ -5,19 +5,23 @@ measures hold a partition back only as long as this module says; then it is meas
 """
 
 import datetime as dt
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from include.perennial.contracts import Contract
 from include.perennial.monitor.measurement import LabelStatus
 from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.stores.ledger import CROWNING_KINDS, Event, EventKind, Ledger, champion_for
+from include.perennial.stores.ledger import CROWNING_KINDS, Champion, Event, EventKind, Ledger, champion_for
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.stores.prediction_folder import predictions_of
+from include.perennial.stores.snapshot_folder import snapshot_prefix, stored_at
 
 PREDICTIONS_WITHIN = dt.timedelta(hours=6)
 EARLIER_ONES_WITHIN = dt.timedelta(minutes=15)
+AT_ONCE = 128  # runs that Airflow may have open of one monitor DAG
 PUBLISHING_KINDS = frozenset({EventKind.PARTITION_PUBLISHED, EventKind.PARTITION_CHANGED})
 
 
@@ -54,11 +58,10 @@ def readiness(
     """
     partition = Partition.of_key(key, pipeline.spec.period)
     now = now_utc or dt.datetime.now(UTC)
-    case = _Case(pipeline, partition, ledger, store, now - waiting_since_utc, now)
-    champion = champion_for(ledger.events(pipeline.spec.name, CROWNING_KINDS), key)
-    if champion is None:
+    case = _Case(pipeline, partition, ledger, store, waiting_since_utc, now)
+    if case.champion_of(key) is None:
         return Readiness(key=key, is_ready=True)  # nobody to measure, and measuring says so
-    waits = (case.predictions(), case.labels(), case.earlier_ones(champion.cutoff))
+    waits = (case.predictions(), case.labels(), case.earlier_ones())
     missing = [wait for wait in waits if wait]
     return Readiness(
         key=key,
@@ -106,37 +109,78 @@ class _Case:
     partition: Partition
     ledger: Ledger
     store: ObjectStore
-    waited: dt.timedelta
+    since: dt.datetime
     now: dt.datetime
 
     @property
     def name(self) -> str:
         return self.pipeline.spec.name
 
+    def champion_of(self, key: str, before_seq: float = math.inf) -> Champion | None:
+        """Who was champion for partition ``key``, as the ledger was before the event ``before_seq``."""
+        return champion_for((event for event in self._of(CROWNING_KINDS) if event.seq < before_seq), key)
+
     def predictions(self) -> _Wait | None:
         if self._is_scored(self.partition.key):
             return None
-        return _Wait("its predictions", self.waited >= PREDICTIONS_WITHIN)
+        return _Wait("its predictions", self.now - self.since >= PREDICTIONS_WITHIN)
 
     def labels(self) -> _Wait | None:
-        labels = labels_of(self.pipeline, self.partition.key, self._published())
+        labels = labels_of(self.pipeline, self.partition.key, self._of(PUBLISHING_KINDS))
         if labels.have_come:
             return None
         return _Wait(f"its labels, due on {labels.due_utc.date()},", self.now >= labels.over_utc)
 
-    def earlier_ones(self, cutoff: str) -> _Wait | None:
-        """Partitions that a policy looks at together with this one are seen in their order."""
-        reach = self.partition.shift(-self.pipeline.spec.monitor.policy.of_last).key
-        published = {str(event.payload["key"]) for event in self._published()}
-        before = {key for key in published if max(cutoff, reach) < key < self.partition.key}
-        measured = {str(e.payload["key"]) for e in self.ledger.events(self.name, [EventKind.MEASURED])}
-        open_ones = sorted(key for key in before - measured if self._is_scored(key))
-        if not open_ones:
+    def earlier_ones(self) -> _Wait | None:
+        """Partitions that come in together are seen in their order.
+
+        One that is scored holds up those within the policy's reach, and the next one whatever the reach; one that is
+        on its way, those that are at most ``AT_ONCE`` later.
+        """
+        earlier = [self.partition.shift(-n).key for n in range(1, AT_ONCE + 1)]
+        before = [key for key in earlier if key not in self._measured]
+        reach = self.partition.shift(-max(1, self.pipeline.spec.monitor.policy.of_last - 1)).key
+        scored = [key for key in before if key in self._published and key >= reach and self._is_scored(key)]
+        coming = [key for key in before if self._is_coming(key)]
+        if not scored and not coming:
             return None
-        return _Wait(f"the measurement of {', '.join(open_ones)}", self.waited >= EARLIER_ONES_WITHIN)
+        news = (event.at_utc for event in self._events if event.payload.get("key") in earlier)
+        # While those before it move on, one more look costs nothing.
+        is_over = not coming and self.now - max([self.since, *news]) >= EARLIER_ONES_WITHIN
+        return _Wait(f"the measurement of {', '.join(sorted({*scored, *coming}))}", is_over)
+
+    def _is_coming(self, key: str) -> bool:
+        """Whether partition ``key`` was delivered a moment ago, and will be scored."""
+        published = self._published.get(key)
+        if published is None:
+            if self.champion_of(key) is None:
+                return False
+            refused = {e.payload["snapshot_digest"] for e in self._of({EventKind.DATA_REFUSED})}
+            refused_prefixes = {snapshot_prefix(self.name, key, digest) for digest in refused}
+            stored = stored_at(self.name, key, self.store)
+            return any(self._is_new(at) for prefix, at in stored.items() if prefix not in refused_prefixes)
+        # What was there before the first champion is scored by nobody.
+        return self._is_new(published.at_utc) and self.champion_of(key, published.seq) is not None
+
+    def _is_new(self, at: dt.datetime) -> bool:
+        return self.now - at < EARLIER_ONES_WITHIN
 
     def _is_scored(self, key: str) -> bool:
         return bool(self.store.list(predictions_of(self.name, key)))
 
-    def _published(self) -> list[Event]:
-        return self.ledger.events(self.name, PUBLISHING_KINDS)
+    def _of(self, kinds: Collection[EventKind]) -> list[Event]:
+        return [event for event in self._events if event.kind in kinds]
+
+    @cached_property
+    def _published(self) -> dict[str, Event]:
+        """The newest publication of each partition."""
+        return {str(event.payload["key"]): event for event in self._of(PUBLISHING_KINDS)}
+
+    @cached_property
+    def _measured(self) -> set[str]:
+        return {str(event.payload["key"]) for event in self._of({EventKind.MEASURED})}
+
+    @cached_property
+    def _events(self) -> list[Event]:
+        kinds = PUBLISHING_KINDS | CROWNING_KINDS | {EventKind.DATA_REFUSED, EventKind.MEASURED}
+        return self.ledger.events(self.name, kinds)

@@ -23,10 +23,10 @@ from include.perennial.sources.reading import peek
 from include.perennial.spec import PythonSource
 from include.perennial.steps.delivered import LABELS, LATE, fetch_late
 from include.perennial.stores.objects import ObjectStore
+from include.perennial.stores.snapshot_folder import MANIFEST, snapshot_prefix
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 Looks = dict[str, tuple[int | None, tuple[str, ...]]]
 _SHA256SUM = re.compile(r"([0-9a-fA-F]{64})\b")
 
@@ -77,11 +77,6 @@ def store_snapshot(pipeline: Pipeline, partition: Partition, folder: Path, store
     store.put_bytes(manifest, _manifest(pipeline, snapshot, looks, verified))
     log.info("Partition %s: stored %d files as %s", partition.key, len(records), snapshot.prefix)
     return snapshot
-
-
-def snapshot_prefix(name: str, key: str, sha256: str) -> str:
-    """Where the snapshot with this digest is in the object store."""
-    return f"snapshots/{name}/{key}/{sha256[:16]}"
 
 
 def fetch_snapshot(snapshot: Snapshot, store: ObjectStore, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from include.perennial.contracts import Snapshot, Validated
+from include.perennial.errors import DataError
 from include.perennial.partitions import Partition
 from perennial_airflow import runtime
 from perennial_airflow.lineage import Data, Traced
@@ -53,13 +54,19 @@ class ValidateOperator(Traced, BaseOperator):
         self.snapshot = snapshot
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from include.perennial.steps.refuse import refuse
         from include.perennial.steps.validate import validate
+        from include.perennial.stores.ledger import Ledger
         from include.perennial.stores.objects import ObjectStore
 
         with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             snapshot = Snapshot.model_validate(self.snapshot)
-            validated = validate(pipeline, snapshot, ObjectStore.open(settings))
+            try:
+                validated = validate(pipeline, snapshot, ObjectStore.open(settings))
+            except DataError as error:
+                refuse(snapshot, error, Ledger.open(settings.ledger_url))
+                raise
         self.trace(read=[_delivered(snapshot)], wrote=[_checked(validated)])
         context["ti"].xcom_push("data_docs", validated.docs_key)
         return validated.model_dump(mode="json")

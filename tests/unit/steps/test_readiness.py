@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.perennial.errors import BadInput
+from include.perennial.errors import BadInput, DataError
 from include.perennial.partitions import UTC, Partition, Period
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.spec import ColumnType
 from include.perennial.steps.readiness import EARLIER_ONES_WITHIN, PREDICTIONS_WITHIN, Readiness, readiness
+from include.perennial.steps.refuse import refuse
+from include.perennial.steps.snapshot import store_snapshot
 from include.perennial.stores.ledger import Ledger
 from include.perennial.stores.objects import LocalObjects, ObjectStore
+from include.perennial.stores.prediction_folder import predictions_of
 from include.perennial.stores.prediction_log import PredictionLog, Source
 from tests.evaluations import Monitored
 from tests.training_runs import SPEC, make_toy
@@ -46,8 +49,10 @@ def score(store: ObjectStore, *weeks: int) -> None:
         )
 
 
-def look(world: Monitored, store: ObjectStore, week: int, waited: dt.timedelta = A_MINUTE) -> Readiness:
-    return readiness(world.pipeline, WEEKS[week], world.ledger, store, waiting_since_utc=NOW - waited, now_utc=NOW)
+def look(
+    world: Monitored, store: ObjectStore, week: int, waited: dt.timedelta = A_MINUTE, now: dt.datetime = NOW
+) -> Readiness:
+    return readiness(world.pipeline, WEEKS[week], world.ledger, store, waiting_since_utc=now - waited, now_utc=now)
 
 
 def test_a_scored_partition_whose_labels_came_with_it_is_ready(world: Monitored, store: ObjectStore) -> None:
@@ -89,6 +94,76 @@ def test_a_partition_that_nobody_scored_holds_up_none(world: Monitored, store: O
     score(store, 9)
 
     assert look(world, store, 9).is_ready
+
+
+@pytest.fixture
+def rush(ledger: Ledger, tmp_path: Path) -> Monitored:
+    """As ``world``, but weeks 8 to 12 come in together, after the champion; a policy that looks at one week only."""
+    world = Monitored(make_toy(tmp_path, monitor={"policy": {"violations": 1, "of_last": 1}}), ledger)
+    world.publish(*range(8))
+    world.crown("1", 7)
+    world.publish(*range(8, 13))
+    return world
+
+
+def test_weeks_that_come_in_together_are_measured_in_their_order(rush: Monitored, store: ObjectStore) -> None:
+    now = dt.datetime.now(UTC)
+    seen = []
+    for week in (12, 9, 11, 8, 10):  # as a busy scheduler would have it
+        score(store, week)
+        ready = True
+        while ready:
+            waiting = [w for w in range(8, 13) if w not in seen and store.list(predictions_of("toy", WEEKS[w]))]
+            ready = [w for w in waiting if look(rush, store, w, now=now).is_ready]
+            for w in ready:
+                rush.measure(w)
+                seen.append(w)
+
+    assert seen == [8, 9, 10, 11, 12]
+
+
+def test_a_week_that_came_a_while_ago_and_was_never_scored_holds_up_none(rush: Monitored, store: ObjectStore) -> None:
+    score(store, 9)
+    now = dt.datetime.now(UTC)
+
+    assert not look(rush, store, 9, now=now).is_ready
+    assert look(rush, store, 9, now=now + EARLIER_ONES_WITHIN).is_ready
+
+
+def test_while_those_before_it_move_on_a_week_waits(rush: Monitored, store: ObjectStore) -> None:
+    score(store, 8, 9)
+    long_since = dt.timedelta(hours=1)
+
+    assert not look(rush, store, 9, long_since, now=dt.datetime.now(UTC)).is_ready
+
+
+def test_a_week_that_is_being_ingested_is_waited_for_unless_it_is_refused(
+    rush: Monitored, store: ObjectStore, tmp_path: Path
+) -> None:
+    rush.publish(14)
+    for week in range(8, 13):
+        rush.measure(week)
+    score(store, 14)
+    (tmp_path / "delivery").mkdir()
+    (tmp_path / "delivery" / "week.csv").write_text("id,at\n")
+    week_13 = Partition.of_key(WEEKS[13], Period.WEEK)
+    snapshot = store_snapshot(rush.pipeline, week_13, tmp_path / "delivery", store)
+
+    before = look(rush, store, 14, now=dt.datetime.now(UTC))
+    refuse(snapshot, DataError("a column is gone"), rush.ledger)
+    after = look(rush, store, 14, now=dt.datetime.now(UTC))
+
+    assert before.waiting_for == (f"the measurement of {WEEKS[13]}",)
+    assert after.is_ready
+
+
+def test_weeks_from_before_the_first_champion_hold_up_none(toy: Pipeline, ledger: Ledger, store: ObjectStore) -> None:
+    world = Monitored(toy, ledger)
+    world.publish(*range(10))
+    world.crown("1", 7)
+    score(store, 9)
+
+    assert look(world, store, 9, now=dt.datetime.now(UTC)).is_ready
 
 
 def test_all_that_is_missing_must_be_over(world: Monitored, store: ObjectStore) -> None:

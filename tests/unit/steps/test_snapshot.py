@@ -9,8 +9,9 @@ from include.perennial.contracts import FileRecord, Snapshot
 from include.perennial.digests import bytes_sha256
 from include.perennial.errors import DataError, IntegrityError, Unavailable
 from include.perennial.sources import SettingsConnections
-from include.perennial.steps.snapshot import MANIFEST, fetch_snapshot, load_snapshot, take_snapshot
+from include.perennial.steps.snapshot import fetch_snapshot, load_snapshot, take_snapshot
 from include.perennial.stores.objects import LocalObjects
+from include.perennial.stores.snapshot_folder import MANIFEST
 from tests.deliveries import COLUMNS, WEEK, csv, files, make_pipeline, put, row, settings, snapshot_of
 
 GOOD = csv([row(n) for n in range(5)])

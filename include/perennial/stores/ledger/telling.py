@@ -46,6 +46,7 @@ _PARTITION = {"partition": "key", "commit": "commit", "sha256": "sha256", "rows"
 _FIELDS: dict[EventKind, dict[str, str]] = {
     EventKind.PARTITION_PUBLISHED: _PARTITION,
     EventKind.PARTITION_CHANGED: _PARTITION,
+    EventKind.DATA_REFUSED: {"partition": "key", "sha256": "snapshot_digest"},
     EventKind.TRAINING_SKIPPED: {
         "reason": "why.reason",
         "partition": "request.as_of",
