@@ -95,7 +95,10 @@ class Stack:
     def airflow_commands(self) -> dict[str, list[str]]:
         """Airflow's own processes."""
         airflow = str(Path(sys.executable).parent / "airflow")
-        return {name: [airflow, name] for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
+        kept = [sys.executable, str(PROJECT / "embedded" / "keeper.py"), airflow]
+        return {"api-server": [airflow, "api-server"]} | {
+            name: [*kept, name] for name in ("scheduler", "dag-processor", "triggerer")
+        }
 
     def variables(self, process: str) -> dict[str, str]:
         """What the environment of one process has of its own; ``""`` means a program that is none of them."""

@@ -23,3 +23,14 @@ def write_light_pipeline(pipelines: Path, dags: Path, name: str, **sections: Any
     }
     (pipelines / name / "pipeline.yaml").write_text(yaml.safe_dump(spec | light | sections, sort_keys=False))
     (dags / f"{name}.py").write_text((dags / "flight_delays.py").read_text().replace("flight_delays", name))
+
+
+def set_clocks_ahead(folder: Path, since: str, hours: int = 8) -> None:
+    """From partition ``since`` on, the hours that the pipeline in ``folder`` is delivered are not those of before."""
+    source = folder / "source.py"
+    source.write_text(
+        source.read_text()
+        + "\n\n_before = assemble\n\n\ndef assemble(partition, folder):\n"
+        + "    frame = _before(partition, folder)\n"
+        + f'    return frame.assign(hour=(frame["hour"] + {hours}) % 24) if partition.key >= "{since}" else frame\n'
+    )

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,16 +20,18 @@ from embedded import processes
 from embedded.airflow_api import Airflow
 from embedded.config import LOOPBACK, PROJECT, environment
 from embedded.git_server import REPOSITORY
-from embedded.light_pipeline import write_light_pipeline
+from embedded.light_pipeline import set_clocks_ahead, write_light_pipeline
 from embedded.production import databases, monitoring
 from embedded.production.stack import BUCKET, DATABASES, WORKERS, Production
 from embedded.production.start import environment_of, missing, production, tasks_done
+from include.perennial.partitions import Partition, Period
 from include.perennial.settings import Settings
 from include.perennial.stores.ledger import EventKind, Ledger
 from include.perennial.stores.tracking.registry import Registry
 
 NAME = "light"
 WEEKS = ("2013-01-07", "2013-01-14", "2013-01-21")
+WATCHED, FIRST_WEEK, CUTOFF, SHIFTED_WEEK = "watched", "2013-01-07", "2013-03-04", "2013-03-11"
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}"),
@@ -39,13 +42,19 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
-    """The stack with one light pipeline."""
+    """The stack with a light pipeline, and one whose clocks are wrong from ``SHIFTED_WEEK`` on."""
     base = tmp_path_factory.mktemp("production")
     (base / "dags").mkdir()
     shutil.copytree(PROJECT / "dags" / "perennial_dags", base / "dags" / "perennial_dags")
     shutil.copytree(PROJECT / "include" / "pipelines" / "flight_delays", base / "pipelines" / "flight_delays")
     shutil.copy(PROJECT / "dags" / "flight_delays.py", base / "dags")
     write_light_pipeline(base / "pipelines", base / "dags", NAME)
+    watched = {
+        "window": {"kind": "sliding", "partitions": 8, "holdout": 1},
+        "monitor": {"policy": {"violations": 1, "of_last": 1}},
+    }
+    write_light_pipeline(base / "pipelines", base / "dags", WATCHED, **watched)
+    set_clocks_ahead(base / "pipelines" / WATCHED, SHIFTED_WEEK)
     (base / "dags" / "flight_delays.py").unlink()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_PIPELINES", str(base / "pipelines"))
@@ -57,18 +66,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
 @pytest.fixture(scope="module")
 def champion(stack: Production) -> str:
     """Version of the champion that three weeks of data and one training run have made."""
+    return crown(stack, NAME, *WEEKS)
+
+
+def crown(stack: Production, name: str, *weeks: str) -> str:
+    """Ingest ``weeks`` and train as of the last; version of the champion."""
     airflow = Airflow(stack)
     for step in ("ingest", "train"):
-        airflow.wait_for_dag(f"{NAME}.{step}", timeout_s=120)
-        airflow.unpause(f"{NAME}.{step}")
-    runs = [(f"{NAME}.ingest", airflow.trigger(f"{NAME}.ingest", {"partition": week})) for week in WEEKS]
+        airflow.wait_for_dag(f"{name}.{step}", timeout_s=120)
+        airflow.unpause(f"{name}.{step}")
+    runs = [(f"{name}.ingest", airflow.trigger(f"{name}.ingest", {"partition": week})) for week in weeks]
     for run in runs:
         assert airflow.wait(*run)["state"] == "success"
     # A backfill, since the scheduled run waits for a week of the present.
-    airflow.backfill(f"{NAME}.train", WEEKS[-1], WEEKS[-1], max_active_runs=1)
-    [trained] = [run for run in airflow.runs(f"{NAME}.train") if run["run_type"] == "backfill"]
-    assert airflow.wait(f"{NAME}.train", trained["dag_run_id"])["state"] == "success"
-    crowned = ledger(stack).champion(NAME)
+    airflow.backfill(f"{name}.train", weeks[-1], weeks[-1], max_active_runs=1)
+    [trained] = [run for run in airflow.runs(f"{name}.train") if run["run_type"] == "backfill"]
+    assert airflow.wait(f"{name}.train", trained["dag_run_id"])["state"] == "success"
+    crowned = ledger(stack).champion(name)
     assert crowned is not None
     return crowned.version
 
@@ -152,7 +166,7 @@ def test_no_server_answers_without_its_password(stack: Production, champion: str
     assert requests.get(search, timeout=10).status_code == 401
     login = (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"])
     found = requests.get(search, auth=login, timeout=10).json()
-    assert [model["name"] for model in found["registered_models"]] == [NAME]
+    assert NAME in [model["name"] for model in found["registered_models"]]
 
 
 def test_the_users_of_a_database_cannot_read_another(stack: Production) -> None:
@@ -178,3 +192,35 @@ def test_no_secret_stands_in_the_list_of_processes(stack: Production) -> None:
     listed = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
 
     assert [secret for secret in secrets if secret in listed] == []
+
+
+@pytest.mark.heavy
+def test_a_hundred_triggers_of_eight_clients_start_one_training_run(stack: Production) -> None:
+    weeks = [Partition.of_key(FIRST_WEEK, Period.WEEK).shift(n).key for n in range(9)]
+    assert weeks[-1] == CUTOFF
+    crown(stack, WATCHED, *weeks)
+    airflow, train, monitor = Airflow(stack), f"{WATCHED}.train", f"{WATCHED}.monitor"
+    before = len(airflow.runs(train))
+    # Where it is scored there is one trigger already: that of its predictions.
+    for step in ("score", "monitor"):
+        airflow.unpause(f"{WATCHED}.{step}")
+    ingest = airflow.trigger(f"{WATCHED}.ingest", {"partition": SHIFTED_WEEK})
+    assert airflow.wait(f"{WATCHED}.ingest", ingest)["state"] == "success"
+
+    def client(_: int) -> list[str]:
+        session = Airflow(stack)
+        return [session.trigger(monitor, {"partition": SHIFTED_WEEK}) for _ in range(13)]
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as clients:
+        run_ids = [run_id for some in clients.map(client, range(8)) for run_id in some]
+    print(f"{len(run_ids)} triggers in {time.monotonic() - started:.0f} s")
+    states = {airflow.wait(monitor, run_id, timeout_s=1500)["state"] for run_id in run_ids}
+
+    assert states == {"success"}
+    asked = ledger(stack).events(WATCHED, [EventKind.TRIGGER_ASKED])
+    suppressed = ledger(stack).events(WATCHED, [EventKind.TRIGGER_SUPPRESSED])
+    assert len(asked) == 1
+    assert {event.payload["evaluation"] for event in (*asked, *suppressed)} >= set(run_ids)
+    assert len(airflow.runs(train)) == before + 1
+    assert ledger(stack).verify(WATCHED) == []
