@@ -165,8 +165,8 @@ def test_people_are_told_of_refused_data(watched: Live, people: list[str]) -> No
     _until(lambda: any(text.startswith(f"{SHIFTED} {BROKEN}: the delivery was refused") for text in people))
     [refused] = [text for text in people if text.startswith(f"{SHIFTED} {BROKEN}")]
     assert "hour" in refused
-    [event] = watched.ledger.events(SHIFTED, [EventKind.DATA_REFUSED])
-    assert event.payload["key"] == BROKEN
+    events = watched.ledger.events(SHIFTED, [EventKind.DATA_REFUSED])
+    assert [event.payload["key"] for event in events].count(BROKEN) == 1
 
 
 @pytest.mark.heavy
