@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from include.perennial.errors import BadInput
 from include.perennial.messages import shown
 
-# Two centuries and a bit: enough for any data, and no sum of periods leaves the calendar.
-YEARS = range(1970, 2200)
+# Three centuries: enough for any data, and no sum of periods leaves the calendar.
+YEARS = range(1900, 2200)
+YEARS_TOLD = f"from {YEARS[0]} to {YEARS[-1]}"
 UTC = dt.timezone.utc
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR, _DAY, _WEEK = dt.timedelta(hours=1), dt.timedelta(days=1), dt.timedelta(days=7)
@@ -91,7 +92,7 @@ class Partition:
                 raise ValueError(key)
         except (TypeError, ValueError):
             raise BadInput(
-                f"Partition key {shown(key)} is invalid: expected {period.key_form}, from 1970 to 2199."
+                f"Partition key {shown(key)} is invalid: expected {period.key_form}, {YEARS_TOLD}."
             ) from None
         partition = cls.containing(start, period)
         if partition.start_utc != start:

@@ -165,7 +165,7 @@ BAD = {
     "start in another notation": bad("  start: 2013-01-07", "  start: 07.01.2013", "'07.01.2013': expected a date"),
     "start that is no day": bad("  start: 2013-01-07", "  start: 2013-02-30", "'2013-02-30': expected a date"),
     "start with a time": bad("  start: 2013-01-07", "  start: 2013-01-07T00:00:00", "YYYY-MM-DD"),
-    "start in another millennium": bad("  start: 2013-01-07", "  start: 3013-01-07", "from 1970-01-01 to 2199-12-31"),
+    "start in another millennium": bad("  start: 2013-01-07", "  start: 3013-01-07", "from 1900-01-01 to 2199-12-31"),
     # approval
     "approval misspelt": bad(
         "owner: team-a",

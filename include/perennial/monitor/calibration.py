@@ -3,6 +3,7 @@
 ``thresholds`` makes the limits; here they are put beside what else was learned from the window, as one JSON.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,7 @@ class Calibration(Contract):
     ``zeros``, ``ones``  sampled rows by label of two classes
     ``classes``          sampled rows by class of more than two; ``labels`` those of numbers, by cell
     ``baseline``         the constant forecast of another task than the binary one
+    ``metric_values``    of each partition; None where the metric is undefined, as with labels of one class
     """
 
     pipeline: str
@@ -62,7 +64,7 @@ class Calibration(Contract):
     predictions: ColumnReference
     limits: tuple[Limit, ...]
     metric: Metric
-    metric_values: tuple[float, ...]
+    metric_values: tuple[float | None, ...]
     expected: float
     expected_interval: Interval
     knots_p: tuple[float, ...]
@@ -141,7 +143,7 @@ def calibrate(spec: PipelineSpec, window: Window, champion_version: str) -> Cali
         predictions=_reference(predictions, whole.predictions, 0.0),
         limits=(*limits, volume_limit(window.rows, rate / 2)),
         metric=spec.gate.compare.metric,
-        metric_values=window.metric_values,
+        metric_values=tuple(value if math.isfinite(value) else None for value in window.metric_values),
         expected=expected,
         expected_interval=interval,
         knots_p=window.knots_p,

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from include.perennial.errors import DataError
 from include.perennial.messages import did_you_mean, first_line, shown, shown_names
+from include.perennial.partitions import YEARS, YEARS_TOLD
 from include.perennial.spec import ColumnType, DataSection
 from include.perennial.tables import from_rows, to_frame
 
@@ -31,8 +32,8 @@ _ALLOWED = {
     ColumnType.INTEGER: "a whole number of 64 bits, like 42",
     ColumnType.FLOAT: "a finite number, like 4.2",
     ColumnType.BOOLEAN: "true or false",
-    ColumnType.TIMESTAMP: "a moment as ISO 8601 from 1970 to 2199, like 2013-06-03T14:00:00Z",
-    ColumnType.DATE: "a day as ISO 8601 from 1970 to 2199, like 2013-06-03",
+    ColumnType.TIMESTAMP: f"a moment as ISO 8601 {YEARS_TOLD}, like 2013-06-03T14:00:00Z",
+    ColumnType.DATE: f"a day as ISO 8601 {YEARS_TOLD}, like 2013-06-03",
 }
 
 
@@ -210,7 +211,7 @@ def _form(name: str) -> FieldInfo:
 def _iso(form: re.Pattern[str], read: Callable[[str], dt.date]) -> Callable[[str], str]:
     def check(text: str) -> str:
         try:
-            if form.fullmatch(text) and 1970 <= read(text).year <= 2199:
+            if form.fullmatch(text) and read(text).year in YEARS:
                 return text
         except ValueError:
             pass

@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from include.perennial.partitions import YEARS
 from include.perennial.spec.fields import Spec, is_none, refused
 
-EARLIEST_START, LATEST_START = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
+EARLIEST_START, LATEST_START = dt.date(YEARS[0], 1, 1), dt.date(YEARS[-1], 12, 31)
 
 
 class Schedule(Spec):

@@ -32,7 +32,7 @@ class LabelsSensor(BaseSensorOperator):
         from include.perennial.stores.datasets import DataRegistry
         from include.perennial.stores.objects import ObjectStore
 
-        with runtime.work():
+        with runtime.work(context):
             pipeline, settings = runtime.load(self.pipeline)
             found = take_labels(
                 pipeline,

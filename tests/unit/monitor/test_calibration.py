@@ -1,5 +1,7 @@
 """Thresholds come from the window alone, hold their false-alarm rate, and let through what never mattered."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,17 @@ def test_performance_is_expected_where_the_window_had_it() -> None:
     assert high - mean == pytest.approx(mean - low)
     assert 0.6 < low < 0.70
     assert high > 0.74
+
+
+def test_a_partition_of_one_class_has_no_metric_and_the_calibration_is_read_again(watched: Watched) -> None:
+    values = (float("nan"), *watched.window.metric_values[1:])
+    made = calibrate(watched.spec, replace(watched.window, metric_values=values), "1")
+
+    again = Calibration.model_validate_json(made.model_dump_json())
+
+    assert again == made
+    assert again.sha256 == made.sha256
+    assert again.metric_values == (None, *values[1:])
 
 
 def test_what_to_expect_needs_two_partitions_with_the_metric() -> None:

@@ -44,7 +44,7 @@ BAD_ROWS: dict[str, tuple[Any, tuple[int | None, str | None], str, str]] = {
     "an object for text": (row(group={"$ne": ""}), (1, "group"), "an object", "string"),
     "no moment": (row(at="yesterday"), (1, "at"), "'yesterday'", "ISO 8601"),
     "a moment that is none": (row(at="2013-02-30T00:00:00Z"), (1, "at"), "2013-02-30", "ISO 8601"),
-    "a moment before 1970": (row(at="1900-01-01T00:00:00Z"), (1, "at"), "1900", "from 1970 to 2199"),
+    "a moment before 1900": (row(at="1899-01-01T00:00:00Z"), (1, "at"), "1899", "from 1900 to 2199"),
     "seconds since 1970": (row(at=1370268000), (1, "at"), "1370268000", "ISO 8601"),
     "half a character": (raw("group", '"\\ud800"'), (1, "group"), "ud800", "text"),
     "an unknown column": (row(signall=1.0), (1, "'signall'"), "unknown column (did you mean 'signal'?)", "columns of"),
