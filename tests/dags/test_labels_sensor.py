@@ -53,7 +53,6 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     return dict(json.loads(line.removeprefix("RESULT")))
 
 
-
 def test_a_scheduled_run_looks_again(said: dict[str, list[Any]]) -> None:
     assert said["waits"] == [False, None]
 

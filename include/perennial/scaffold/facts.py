@@ -1,5 +1,6 @@
 """What the templates are told: numbers, checked words, and names that they must escape."""
 
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ def spec_facts(
         "cluster": _cluster(asked, roles),
         "slices": _slices(found.columns, roles, sum(holdouts)),
         "slice_rows": _SLICE_ROWS,
-        "monitor_rows": max(50, min(500, min(calendar.counts.values()) // 2)),
+        "monitor_rows": _monitor_rows(list(calendar.counts.values())),
         "fewest_rows": min(calendar.counts.values()),
     } | (_thresholds(measured, calendar, goal) if measured else _OPEN)
 
@@ -102,6 +103,11 @@ _OPEN: dict[str, Any] = {
 }
 SKILL = {True: Metric.POISSON_DEVIANCE_SKILL, False: Metric.MSE_SKILL}
 _LOSS = {True: Metric.MEAN_POISSON_DEVIANCE, False: Metric.RMSE}
+
+
+def _monitor_rows(counts: list[int]) -> int:
+    """Half of the smallest partition, but never fewer than say something; of small ones most should be measured."""
+    return max(50 if statistics.median(counts) >= 50 else 20, min(500, min(counts) // 2))
 
 
 def _thresholds(measured: Baseline, calendar: Calendar, goal: Goal) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How long a partition is, how many train and how many judge."""
 
 import datetime as dt
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 
@@ -17,8 +18,9 @@ _SCHEDULES = {
     Period.MONTH: ("0 4 1 * *", "0 6 1 * *"),
 }
 # Longest first that gives enough partitions: longer ones judge on more rows. A model that is a month old is for
-# those to choose who know that the world behind it is slow.
+# those to choose who know that the world behind it is slow, but for data whose weeks hold next to nothing.
 _PREFERRED = (Period.WEEK, Period.DAY, Period.HOUR)
+_MEASURABLE_ROWS = 20
 ENOUGH_PARTITIONS = 8
 FEWEST_PARTITIONS = 3
 _MOST_TRAIN = 8
@@ -82,8 +84,11 @@ def _period(asked: Asked, found: Profile) -> Period:
                 f"expected {', '.join(list(known)[:-1])} or {list(known)[-1]}."
             )
         return known[asked.period]
-    enough = [period for period in _PREFERRED if len(partition_counts(found, period)) >= ENOUGH_PARTITIONS]
-    return enough[0] if enough else _PREFERRED[-1]
+    counts = {period: list(partition_counts(found, period).values()) for period in Period}
+    enough = [period for period in _PREFERRED if len(counts[period]) >= ENOUGH_PARTITIONS]
+    chosen = enough[0] if enough else _PREFERRED[-1]
+    sparse = chosen is Period.WEEK and statistics.median(counts[chosen]) < _MEASURABLE_ROWS
+    return Period.MONTH if sparse and len(counts[Period.MONTH]) >= ENOUGH_PARTITIONS else chosen
 
 
 def _holdout(counts: list[int], rarest_share: float) -> int:

@@ -204,6 +204,18 @@ def test_the_dag_file_names_the_pipeline_and_nothing_else(tmp_path: Path) -> Non
     assert 'build_dags("fresh")' in (tmp_path / "dags" / "fresh.py").read_text()
 
 
+def test_weeks_of_a_few_rows_make_months_of_some_that_are_measured_and_the_sixties_are_no_hindrance(
+    tmp_path: Path,
+) -> None:
+    early = table(days=1200).assign(at=lambda frame: frame["at"].str.replace("20", "19", n=1))
+    made(tmp_path, write(early, tmp_path))
+
+    spec = load_pipeline("fresh", tmp_path / "pipelines").spec
+    assert (spec.period, spec.schedule.start.year) == ("month", 1924)
+    assert spec.monitor.drift.min_rows == 20
+    assert checked(tmp_path).problems == ()
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     file = write(table(), tmp_path)
     made(tmp_path, file)
