@@ -116,8 +116,10 @@ def _watch(airflow: Airflow, stack: Stack, job: Job, tell: Tell) -> None:
     tell(f"the schedule rests; {keys[0]} to {keys[-1]} come in, are scored and monitored one by one")
     for key in keys:
         if not reader.watched(key, key):
+            # What has failed before may have been mended since.
+            earlier = {run["dag_run_id"] for step in ("score", "monitor") for run in airflow.runs(f"{name}.{step}")}
             _ended(airflow, stack, f"{name}.ingest", airflow.trigger(f"{name}.ingest", {"partition": key}))
-            _until(partial(_is_watched, airflow, stack, reader, name, key), f"{name}.monitor of {key}")
+            _until(partial(_is_watched, airflow, stack, reader, name, key, earlier), f"{name}.monitor of {key}")
         [seen] = reader.watched(key, key)
         tell(f"  {key}  {seen.evaluation.decision.outcome}: {seen.evaluation.decision.sentence}")
         if seen.evaluation.training_run_id and not reader.decisions(key, key):
@@ -127,8 +129,8 @@ def _watch(airflow: Airflow, stack: Stack, job: Job, tell: Tell) -> None:
     _until(lambda: all(run["state"] in TERMINAL_STATES for run in airflow.runs(f"{name}.monitor")), f"{name}.monitor")
 
 
-def _is_watched(airflow: Airflow, stack: Stack, reader: Reader, name: str, key: str) -> bool:
-    """Whether the monitor has recorded its answer.
+def _is_watched(airflow: Airflow, stack: Stack, reader: Reader, name: str, key: str, earlier: set[str]) -> bool:
+    """Whether the monitor has recorded its answer, in another run than the ``earlier`` ones.
 
     Raises:
         LoopError: the run that should have is not going to.
@@ -137,7 +139,8 @@ def _is_watched(airflow: Airflow, stack: Stack, reader: Reader, name: str, key: 
         return True
     for dag_id in (f"{name}.score", f"{name}.monitor"):
         for run in airflow.runs(dag_id):
-            if run["partition_key"] == key and run["state"] == "failed":
+            failed = run["partition_key"] == key and run["state"] == "failed"
+            if failed and run["dag_run_id"] not in earlier:
                 raise _failure(airflow, stack, dag_id, run["dag_run_id"])
     return False
 
