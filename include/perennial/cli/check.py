@@ -68,7 +68,7 @@ def check_text(report: "CheckReport") -> str:
     if cost := report.cost:
         parts = f"ingest {cost.ingest_s:.1f} + train {cost.train_s:.1f} + score {cost.score_s:.1f}"
         lines.append(
-            f"a week       {cost.week_s:5.1f} s  of one core, about: {cost.runs_per_week:g} x ({parts}), "
+            f"a week       {cost.week_s:5.1f} s  of one core, about: {cost.runs_per_week:.3g} x ({parts}), "
             "without Airflow's own work"
         )
     return "\n".join([*lines, report.sentence])
