@@ -114,10 +114,10 @@ def _watch(airflow: Airflow, stack: Stack, job: Job, tell: Tell) -> None:
         tell(f"nobody is champion for {keys[0]}: there is nothing to score and monitor with")
         return
     tell(f"the schedule rests; {keys[0]} to {keys[-1]} come in, are scored and monitored one by one")
+    # What has failed before may have been mended since.
+    earlier = {run["dag_run_id"] for step in ("score", "monitor") for run in airflow.runs(f"{name}.{step}")}
     for key in keys:
         if not reader.watched(key, key):
-            # What has failed before may have been mended since.
-            earlier = {run["dag_run_id"] for step in ("score", "monitor") for run in airflow.runs(f"{name}.{step}")}
             _ended(airflow, stack, f"{name}.ingest", airflow.trigger(f"{name}.ingest", {"partition": key}))
             _until(partial(_is_watched, airflow, stack, reader, name, key, earlier), f"{name}.monitor of {key}")
         [seen] = reader.watched(key, key)
@@ -127,6 +127,9 @@ def _watch(airflow: Airflow, stack: Stack, job: Job, tell: Tell) -> None:
             tell(f"  {reader.decisions(key, key)[-1].decision.judgement.sentence}")
     # Reports and alerts follow the answer: stopped in the middle they would be failed tasks.
     _until(lambda: all(run["state"] in TERMINAL_STATES for run in airflow.runs(f"{name}.monitor")), f"{name}.monitor")
+    for run in airflow.runs(f"{name}.monitor"):
+        if run["state"] == "failed" and run["dag_run_id"] not in earlier:
+            raise _failure(airflow, stack, f"{name}.monitor", run["dag_run_id"])
 
 
 def _is_watched(airflow: Airflow, stack: Stack, reader: Reader, name: str, key: str, earlier: set[str]) -> bool:

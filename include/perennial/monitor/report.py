@@ -46,7 +46,7 @@ def render(measurement: Measurement, reference: pd.DataFrame, current: pd.DataFr
     Evidently writes names and values into its page as they are, so both are escaped here first.
     """
     compared = [signal for signal in measurement.signals if signal.kind in (SignalKind.FEATURE, SignalKind.PREDICTION)]
-    before, after = _escaped(reference), _escaped(current)
+    before, after = _drawable(reference), _drawable(current)
     shown = [signal for signal in compared if _is_drawable(_column(signal), before, after)]
     columns = [_column(signal) for signal in shown]
     numeric = [name for name in columns if pd.api.types.is_numeric_dtype(before[name])]
@@ -83,7 +83,14 @@ def _is_drawable(name: str, before: pd.DataFrame, after: pd.DataFrame) -> bool:
     return all(name in frame and bool(frame[name].notna().any()) for frame in (before, after))
 
 
-def _escaped(frame: pd.DataFrame) -> pd.DataFrame:
+def _drawable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Texts and names escaped; yes and no as the numbers that they are measured as, since Evidently subtracts them."""
+    flags = {
+        name: frame[name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+        for name in frame.columns
+        if pd.api.types.infer_dtype(frame[name], skipna=True) == "boolean"
+    }
+    frame = frame.assign(**flags)
     texts = {
         name: frame[name].map(lambda value: html.escape(str(value)), na_action="ignore")
         for name in frame.columns

@@ -44,6 +44,19 @@ def test_hostile_values_and_empty_columns_are_drawn_without_harm(watched: Watche
     assert b"no values" in page.html
 
 
+@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "with gaps"])
+def test_yes_and_no_are_drawn_as_the_numbers_that_they_are_measured_as(watched: Watched, gaps: bool) -> None:
+    flag = watched.week.x["load"] > watched.week.x["load"].median()
+    flags = flag.astype(object).mask(np.arange(len(flag)) % 5 == 0, None) if gaps else flag
+    measured, reference, current = (watched.measured(watched.week), *(watched.week.x.assign(load=flags),) * 2)
+    p = watched.model.predict_proba(watched.week.x)[:, 1]
+
+    page = report.render(measured, reference.assign(**{sample.PREDICTION: p}), sample.compared_rows(current, p))
+
+    drawn = [one for one in json.loads(page.json)["evidently"]["metrics"] if "column=load" in one["metric_name"]]
+    assert [one["value"] for one in drawn if one["metric_name"].startswith("ValueDrift")] == [0.0]
+
+
 def test_the_sample_survives_its_file(watched: Watched) -> None:
     kept = sample.from_parquet(sample.to_parquet(watched.window))
 
