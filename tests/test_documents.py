@@ -25,10 +25,10 @@ PAGES = [
 ]
 _LINK = re.compile(r"\]\((?!http)([^)#]+)")
 # Run for real elsewhere: `make run` and `make test` by CI, `up` and `down` by test_commands, the backfill by test_loop,
-# ./perennial by test_cli_commands, deploy/ by test_backup_production, the tutorial's by test_tutorial; test_runbooks
-# parses all of them. Containers by nobody: test_deployment reads them.
+# ./perennial by test_cli_commands, Dask by test_beyond_one_machine, deploy/ by test_backup_production, the tutorial's
+# by test_tutorial; test_runbooks parses all of them. Containers by nobody: test_deployment reads them.
 RUN_ELSEWHERE = (
-    "docker compose up -d --build",
+    *("docker compose up -d --build", "dask "),
     *("make ", "airflow backfill create", "airflow dags unpause", "eval ", "./perennial ", "deploy/"),
     ".venv/bin/python docs/tutorial_data.py",
 )
@@ -92,4 +92,7 @@ def test_a_page_names_every_one_of_its_kind(page: str, names: Iterable[str]) -> 
 
 
 def test_python_stands_only_on_the_page_whose_test_runs_it() -> None:
-    assert [page.name for page in PAGES if "```python" in page.read_text(encoding="utf-8")] == ["migration.md"]
+    assert [page.name for page in PAGES if "```python" in page.read_text(encoding="utf-8")] == [
+        "beyond-one-machine.md",
+        "migration.md",
+    ]

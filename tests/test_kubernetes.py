@@ -2,8 +2,11 @@
 
 import functools
 import importlib.util
+import json
 import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -242,3 +245,44 @@ def test_a_step_has_its_pod_only_where_the_setting_names_a_folder(
     monkeypatch.setenv("PERENNIAL_POD_TEMPLATES", str(tmp_path / "nowhere"))
     with pytest.raises(BadInput, match=r"PERENNIAL_POD_TEMPLATES names .*nowhere, which is no folder"):
         pod_of("fit")
+
+
+@pytest.mark.heavy
+def test_the_executors_own_code_makes_the_pod_of_each_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In an environment of its own, with the pins that the image gets by EXTRAS."""
+    uv, python = Path(sys.executable).with_name("uv"), tmp_path / "venv" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", "-p", sys.executable, tmp_path / "venv"], check=True)
+    pins = ["-r", str(PROJECT / "requirements-kubernetes.txt")]
+    subprocess.run([uv, "pip", "install", "-q", "--python", python, *pins], check=True)
+    monkeypatch.setenv("PERENNIAL_POD_TEMPLATES", str(PODS))
+    steps = {step: pod_of(step) for step in ("fit", "judge", "validate", "score", "measure", "register")}
+
+    done = subprocess.run(
+        [python, Path(__file__).with_name("kubernetes_pods.py"), PODS / "default.yaml"],
+        input=json.dumps(steps),
+        env={"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    made = json.loads(done.stdout.splitlines()[-1])
+    for step, (image, limits, user, arguments) in made.items():
+        file = PODS / f"{step}.yaml" if steps[step] else PODS / "default.yaml"
+        [container] = yaml.safe_load(file.read_text())["spec"]["containers"]
+        assert (image, limits) == (container["image"], container["resources"]["limits"])
+        assert (user, arguments) == (50000, ["airflow", "version"])
+    assert made["fit"][1] != made["register"][1]
+
+
+def test_the_image_gets_the_executors_package_at_its_pin_and_the_page_says_how() -> None:
+    package = "apache-airflow-providers-cncf-kubernetes"
+    dockerfile = (PROJECT / "Dockerfile").read_text()
+
+    pins = (PROJECT / "requirements-kubernetes.txt").read_text().splitlines()
+    assert any(line.startswith(f"{package}==") for line in pins)
+    airflow = next(line for line in pins if line.startswith("apache-airflow=="))
+    assert f"{airflow}\n" in (PROJECT / "requirements.txt").read_text()
+    assert f'--build-arg EXTRAS="{package}"' in PAGE
+    assert "-c requirements-kubernetes.txt $EXTRAS" in dockerfile

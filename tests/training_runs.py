@@ -101,14 +101,14 @@ SPEC: dict[str, Any] = {
 }
 
 
-def make_toy(root: Path, *, features: str = FEATURES, **changes: Any) -> Pipeline:
+def make_toy(root: Path, *, features: str = FEATURES, model: str = MODEL, **changes: Any) -> Pipeline:
     """The pipeline ``toy`` below ``root``; ``changes`` replace sections of its spec."""
     folder = root / "pipelines" / "toy"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pipeline.yaml").write_text(yaml.safe_dump({**SPEC, **changes}, sort_keys=False))
     (folder / "features.py").write_text(features)
     (folder / "expectations.py").write_text("BATCH = []\nROWS = []\n")
-    (folder / "model.py").write_text(MODEL)
+    (folder / "model.py").write_text(model)
     return load_pipeline("toy", root / "pipelines")
 
 

@@ -60,14 +60,26 @@ class _Renaming:
 
 
 def _identity(node: dict[str, Any]) -> Any:
-    # Whether two equal numbers or texts are one object is the interpreter's choice, not the model's.
-    return ("json", node["content"]) if node["__loader__"] == "JsonNode" else node["__id__"]
+    # Whether two equal numbers or texts are one object is the interpreter's choice, not the model's; and whether two
+    # equal settings are one depends on whether the parts of the model were fitted in one process.
+    if node["__loader__"] == "JsonNode":
+        return "json", node["content"]
+    return node["__id__"] if _holds_file(node) else ("settings", _without_ids(node))
+
+
+def _holds_file(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "file" in value or any(_holds_file(inner) for inner in value.values())
+    return isinstance(value, list) and any(_holds_file(item) for item in value)
 
 
 def _without_ids(value: Any) -> str:
     def strip(item: Any) -> Any:
         if isinstance(item, dict):
-            return {key: strip(inner) for key, inner in item.items() if key not in ("__id__", "file")}
+            bare = {key: strip(inner) for key, inner in item.items() if key not in ("__id__", "file")}
+            if item.get("__loader__") == "SetNode":
+                bare["content"].sort(key=lambda inner: json.dumps(inner, sort_keys=True))
+            return bare
         return [strip(inner) for inner in item] if isinstance(item, list) else item
 
     return json.dumps(strip(value), sort_keys=True)

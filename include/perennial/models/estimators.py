@@ -18,6 +18,7 @@ from include.perennial.messages import clipped, did_you_mean
 from include.perennial.models.determinism import settle
 from include.perennial.models.folder_code import told
 from include.perennial.models.frames import Labelled
+from include.perennial.models.parts import Parts, fit_partitions, split, takes_partitions
 from include.perennial.models.searching import is_search
 from include.perennial.pipeline_folder import Pipeline
 
@@ -102,9 +103,11 @@ def _made(pipeline: Pipeline, candidate: str, overrides: Mapping[str, Mapping[st
 
 
 def fit(
-    model: SklearnPipeline, rows: Labelled, candidate: str, task: Task = BINARY, weights: Floats | None = None
+    model: SklearnPipeline, rows: Labelled | Parts, candidate: str, task: Task = BINARY, weights: Floats | None = None
 ) -> float:
     """Fit ``model`` in place, on one thread, with sample ``weights`` if given; returns the seconds it took.
+
+    An estimator that takes partitions is given them one at a time, also of rows that are in memory: the same model.
 
     One thread, because tasks already share the cores, and because the order of sums then never depends on them.
 
@@ -119,7 +122,13 @@ def fit(
         )
     start = time.perf_counter()
     with threadpool_limits(limits=1), told(f"Candidate {candidate} cannot be fitted", "its params and fit()"):
-        model.fit(rows.x, task.targets(rows.y), **weight_params(model, weights, candidate))
+        if takes_partitions(model.named_steps[MODEL_STEP]):
+            parts = rows if isinstance(rows, Parts) else split(rows, weights)
+            fit_partitions(model, parts, candidate, task)
+        elif isinstance(rows, Parts):
+            raise TypeError(f"{candidate} is given partitions that are not in memory, and takes none")
+        else:
+            model.fit(rows.x, task.targets(rows.y), **weight_params(model, weights, candidate))
     return time.perf_counter() - start
 
 

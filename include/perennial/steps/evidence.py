@@ -17,8 +17,10 @@ from include.perennial.gate.arrays import Baseline, Floats
 from include.perennial.gate.evidence import Behaviour, Evidence
 from include.perennial.gate.tasks import task_of
 from include.perennial.models import behaviour, estimators, model_file
+from include.perennial.models.cluster import spread
 from include.perennial.models.frames import Labelled
 from include.perennial.models.model_file import SavedModel
+from include.perennial.models.parts import Parts
 from include.perennial.models.plausibility import single_feature_auc
 from include.perennial.models.predictions import Facts, HoldoutPredictions, kept_columns
 from include.perennial.models.weights import weigher
@@ -43,7 +45,7 @@ def fit_and_save(
     plan: TrainingPlan,
     pipeline: Pipeline,
     candidate: str,
-    rows: Labelled,
+    rows: Labelled | Parts,
     sample: Labelled,
     folder: Path,
     chosen: Mapping[str, Any] | None = None,
@@ -54,7 +56,9 @@ def fit_and_save(
     """
     model = estimators.build(pipeline, candidate, plan.request.overrides, seed=plan.seed, chosen=chosen)
     task, trusted = task_of(pipeline.spec), pipeline.spec.trusted_types
-    seconds = estimators.fit(model, rows, candidate, task, weigher(pipeline)(rows))
+    with spread(pipeline.model_sources()):
+        weights = weigher(pipeline)(rows) if isinstance(rows, Labelled) else None
+        seconds = estimators.fit(model, rows, candidate, task, weights)
     saved = model_file.save(model, pipeline.model_sources(), folder, trusted)
     files = folder_records(folder)
     loaded = model_file.load(folder, files, saved.trusted_types, trusted)

@@ -10,11 +10,14 @@ from include.perennial.errors import BadInput
 from include.perennial.gate.tasks import task_of
 from include.perennial.models import estimators, frames
 from include.perennial.models.choice import choose
+from include.perennial.models.cluster import spread
 from include.perennial.models.frames import Labelled
 from include.perennial.models.metrics import measure_all
+from include.perennial.models.parts import Parts
 from include.perennial.models.weights import weigher
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.steps.run_records import dataset, run_record
+from include.perennial.steps.training_rows import training_rows
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.tracking.runs import Tracking
 
@@ -36,8 +39,8 @@ def fit_candidate(
     if candidate not in plan.candidates:
         raise BadInput(f"Candidate {candidate!r} is not in the plan: it has {', '.join(plan.candidates)}.")
     task = task_of(pipeline.spec)
-    *train_paths, selection_path = registry.fetch(plan.pipeline, plan.train, plan.data_commit)
-    train = frames.read(train_paths, pipeline.spec.data, task)
+    train = training_rows(plan, plan.train[:-1], pipeline, candidate, registry)
+    [selection_path] = registry.fetch(plan.pipeline, plan.train[-1:], plan.data_commit)
     selection = frames.read([selection_path], pipeline.spec.data, task)
     fitted = fit_and_measure(plan, candidate, pipeline, train, selection)
     inputs = [dataset(plan, plan.train[:-1], "training"), dataset(plan, plan.train[-1:], "selection")]
@@ -60,14 +63,20 @@ class Measured:
 
 
 def fit_and_measure(
-    plan: TrainingPlan, candidate: str, pipeline: Pipeline, train: Labelled, selection: Labelled
+    plan: TrainingPlan, candidate: str, pipeline: Pipeline, train: Labelled | Parts, selection: Labelled
 ) -> Measured:
     """Search for parameters in ``train`` if the spec asks, fit on ``train``, and measure on ``selection``."""
-    task, weights, overrides = task_of(pipeline.spec), weigher(pipeline)(train), plan.request.overrides
-    choice = choose(pipeline, candidate, overrides, train, seed=plan.seed, weights=weights)
-    chosen = choice.params if choice else {}
-    model = estimators.build(pipeline, candidate, overrides, seed=plan.seed, chosen=chosen)
-    seconds = estimators.fit(model, train, candidate, task, weights)
+    task, overrides = task_of(pipeline.spec), plan.request.overrides
+    weights = weigher(pipeline)(train) if isinstance(train, Labelled) else None
+    with spread(pipeline.model_sources()):
+        choice = (
+            choose(pipeline, candidate, overrides, train, seed=plan.seed, weights=weights)
+            if isinstance(train, Labelled)
+            else None
+        )
+        chosen = choice.params if choice else {}
+        model = estimators.build(pipeline, candidate, overrides, seed=plan.seed, chosen=chosen)
+        seconds = estimators.fit(model, train, candidate, task, weights)
     predicted = estimators.predict(model, selection.x, candidate, task)
     fit = CandidateFit(
         candidate=candidate,

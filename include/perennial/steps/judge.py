@@ -20,7 +20,6 @@ from include.perennial.contracts import (
     Decision,
     FileRecord,
     Judgement,
-    PartitionRef,
     TrainingPlan,
     chosen_of,
 )
@@ -35,6 +34,7 @@ from include.perennial.spec import LOWER_IS_BETTER, Metric
 from include.perennial.steps.decision_run import Judged, record_decision
 from include.perennial.steps.evidence import fit_and_save, gather, predict_holdout
 from include.perennial.steps.standing import Standing, Stores, stand
+from include.perennial.steps.training_rows import training_rows
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import Champion, EventKind, Ledger
 from include.perennial.stores.objects import ObjectStore
@@ -121,7 +121,7 @@ def best(fits: Sequence[CandidateFit], metric: Metric) -> str:
 def _judged(
     plan: TrainingPlan, pipeline: Pipeline, winner: str, fits: Sequence[CandidateFit], stores: Stores, folder: Path
 ) -> Judged:
-    train = _read(plan, pipeline, stores.registry, (*plan.train,))
+    train = training_rows(plan, plan.train, pipeline, winner, stores.registry)
     holdout = _holdout(plan, pipeline, stores.registry)
     chosen = chosen_of(winner, fits)
     fitted = fit_and_save(plan, pipeline, winner, train, holdout, folder / "judged", chosen)
@@ -134,7 +134,7 @@ def _judged(
     judgement = gate.judge(pipeline.spec.gate, evidence, seed=plan.seed)
     final = fitted
     if refitted := refit and judgement.verdict in REGISTERED_VERDICTS:
-        everything = _read(plan, pipeline, stores.registry, (*plan.train, *plan.holdout))
+        everything = training_rows(plan, (*plan.train, *plan.holdout), pipeline, winner, stores.registry)
         final = fit_and_save(plan, pipeline, winner, everything, holdout, folder / "refitted", chosen)
         judgement = gate.judge_refit(judgement, pipeline.spec.gate, final.behaviour, task_of(pipeline.spec))
     return Judged(
@@ -152,11 +152,7 @@ def _judged(
 
 
 def _holdout(plan: TrainingPlan, pipeline: Pipeline, registry: DataRegistry) -> Labelled:
-    return _read(plan, pipeline, registry, plan.holdout)
-
-
-def _read(plan: TrainingPlan, pipeline: Pipeline, registry: DataRegistry, refs: Sequence[PartitionRef]) -> Labelled:
-    paths = registry.fetch(plan.pipeline, refs, plan.data_commit)
+    paths = registry.fetch(plan.pipeline, plan.holdout, plan.data_commit)
     return frames.read(paths, pipeline.spec.data, task_of(pipeline.spec))
 
 

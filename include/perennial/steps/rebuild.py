@@ -21,6 +21,7 @@ from include.perennial.models import frames, predictions
 from include.perennial.pipeline_folder import Pipeline, load_pipeline
 from include.perennial.settings import Settings
 from include.perennial.steps.evidence import fit_and_save, predict_holdout
+from include.perennial.steps.training_rows import training_rows
 from include.perennial.stores.datasets import DataRegistry
 
 
@@ -47,15 +48,14 @@ def rebuild(asked: dict[str, Any], out: Path) -> dict[str, Any]:
     pipeline = _pipeline(plan, [Path(folder) for folder in asked["pipelines"]])
     task, winner, chosen = task_of(pipeline.spec), asked["winner"], asked.get("chosen")
     registry = DataRegistry.open(Settings.from_env())
-    paths = registry.fetch(plan.pipeline, (*plan.train, *plan.holdout), plan.data_commit)
-    train = frames.read(paths[: len(plan.train)], pipeline.spec.data, task)
-    holdout = frames.read(paths[len(plan.train) :], pipeline.spec.data, task)
+    train = training_rows(plan, plan.train, pipeline, winner, registry)
+    holdout = frames.read(registry.fetch(plan.pipeline, plan.holdout, plan.data_commit), pipeline.spec.data, task)
     # One thread, as when it was judged: sums never depend on how many there are.
     with threadpool_limits(limits=1):
         fitted = fit_and_save(plan, pipeline, winner, train, holdout, out / "judged", chosen)
         predicted = predict_holdout(plan, pipeline, winner, fitted, holdout, task.baseline(train.y))
         if asked["refitted"]:
-            everything = frames.read(paths, pipeline.spec.data, task)
+            everything = training_rows(plan, (*plan.train, *plan.holdout), pipeline, winner, registry)
             fitted = fit_and_save(plan, pipeline, winner, everything, holdout, out / "refitted", chosen)
     (out / "predictions.parquet").write_bytes(predictions.to_parquet(predicted))
     return {

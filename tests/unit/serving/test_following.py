@@ -42,30 +42,6 @@ def mlflow_is_down(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return replace(loop.settings, tracking_uri=f"http://127.0.0.1:{free_port()}")
 
 
-def test_champions_change_under_load_and_no_request_fails(server: ModelServer, loop: Loop) -> None:
-    body, done, answers = {"rows": rows_of(toy_frame(6).head(3))}, threading.Event(), []
-
-    def ask() -> None:
-        while not done.is_set():
-            answer = server.post(body)
-            versions = {one["model_version"] for one in answer.json().get("predictions", [])}
-            answers.append((answer.status_code, *sorted(versions)))
-
-    clients = [threading.Thread(target=ask) for _ in range(4)]
-    for client in clients:
-        client.start()
-    for version in ("2", "1", "3"):
-        roll_back(loop, version)
-        until(lambda version=version: server.champion() == version, f"version {version} serves")
-        n = len(answers)
-        until(lambda n=n: len(answers) > n + 20, "requests are answered by it")
-    done.set()
-    for client in clients:
-        client.join()
-
-    assert set(answers) == {(200, "1"), (200, "2"), (200, "3")}
-
-
 def test_a_training_run_that_promotes_is_followed(loop: Loop) -> None:
     with model_server(loop.settings) as server:
         until(lambda: server.champion() == "3", "version 3 serves")
