@@ -195,6 +195,7 @@ def test_no_secret_stands_in_the_list_of_processes(stack: Production) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(2400)
 def test_a_hundred_triggers_of_eight_clients_start_one_training_run(stack: Production) -> None:
     weeks = [Partition.of_key(FIRST_WEEK, Period.WEEK).shift(n).key for n in range(9)]
     assert weeks[-1] == CUTOFF

@@ -129,13 +129,13 @@ def test_people_are_told_of_drift_and_of_what_is_late(watched: Live, people: lis
     assert "feature hour" in drift
 
 
-@pytest.mark.parametrize("n", [3, pytest.param(100, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("n", [3, pytest.param(100, marks=[pytest.mark.heavy, pytest.mark.timeout(2400)])])
 def test_monitoring_the_week_again_starts_no_second_run(watched: Live, n: int) -> None:
     before = watched.airflow.runs(f"{SHIFTED}.train")
 
     # One after the other: eight clients at once lock the SQLite database of the embedded Airflow.
     run_ids = [watched.airflow.trigger(f"{SHIFTED}.monitor", {"partition": STRANGE}) for _ in range(n)]
-    states = {watched.airflow.wait(f"{SHIFTED}.monitor", run_id, timeout_s=800)["state"] for run_id in run_ids}
+    states = {watched.airflow.wait(f"{SHIFTED}.monitor", run_id, timeout_s=2300)["state"] for run_id in run_ids}
 
     assert states == {"success"}
     assert len(watched.airflow.runs(f"{SHIFTED}.train")) == len(before)
