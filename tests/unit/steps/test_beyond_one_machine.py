@@ -1,7 +1,11 @@
 """Candidates on a Dask cluster of two workers, and windows that no process holds whole: the same models as without."""
 
+import os
 import pickle
 import re
+import signal
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from distributed import Client
 
 from include.perennial.contracts import CandidateFit, TrainingPlan, TrainingRequest, Trigger
 from include.perennial.errors import BadInput, SpecError, Unavailable
@@ -133,6 +138,33 @@ def test_a_cluster_fits_the_same_models_reads_the_partitions_itself_and_is_not_n
     monkeypatch.setattr(cluster.platform, "python_version", lambda: "3.0.0")
     with pytest.raises(BadInput, match=r"Worker tcp://.* has python 3\..* \(here 3\.0\.0\): models may differ there"):
         fit_candidate(plan, "grid", pipeline, large.data, large.tracking)
+
+
+@pytest.mark.heavy
+def test_a_worker_that_is_killed_changes_nothing_of_the_model(
+    large: Loop, workers: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = MODEL.replace("X, y, weights = partition()", "import time; time.sleep(3); X, y, weights = partition()")
+    (large.settings.pipelines / "toy" / "model.py").write_text(slow)
+    plan, pipeline = planned(large), large.pipeline
+    alone = fit_candidate(plan, "committee", pipeline, large.data, large.tracking)
+    killed: list[int] = []
+
+    def kill_one_when_both_fit() -> None:
+        with Client(workers[0]) as client:
+            while sum(map(len, client.processing().values())) < 2:
+                time.sleep(0.1)
+            killed.append(next(iter(client.run(os.getpid).values())))
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setenv(cluster.SCHEDULER, workers[0])
+    killer = threading.Thread(target=kill_one_when_both_fit)
+    killer.start()
+    survived = fit_candidate(plan, "committee", pipeline, large.data, large.tracking)
+    killer.join()
+
+    assert len(killed) == 1
+    assert survived.metrics == alone.metrics
 
 
 def test_a_cluster_that_does_not_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
