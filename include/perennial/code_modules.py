@@ -28,10 +28,11 @@ def module_name(pipeline: str, kind: str, text: str) -> str:
     return f"perennial_{pipeline}_{kind}_{bytes_sha256(text.encode())[:_DIGEST_CHARS]}"
 
 
-def import_feature_code(name: str, text: str, origin: Path | None = None) -> ModuleType:
+def import_feature_code(name: str, text: str, origin: Path | None = None, *, travels: bool = True) -> ModuleType:
     """The module ``name`` made from ``text``; a second call returns the same module.
 
-    ``origin`` is the file the text was read from, for tracebacks.
+    ``origin`` is the file the text was read from, for tracebacks. Code that never ``travels`` inside a model finds it
+    as ``__file__``; other code would miss its folder where the model is used.
 
     Raises:
         IntegrityError: ``name`` is not the name of this text.
@@ -45,7 +46,9 @@ def import_feature_code(name: str, text: str, origin: Path | None = None) -> Mod
             "it is not the code that the name was given to. Restore the original file."
         )
     with _importing:
-        return sys.modules.get(name) or _imported(name, _TextLoader(text, str(origin or f"{name}.py")))
+        return sys.modules.get(name) or _imported(
+            name, _TextLoader(text, str(origin or f"{name}.py")), has_file=origin is not None and not travels
+        )
 
 
 class _TextLoader(importlib.abc.InspectLoader):
@@ -62,10 +65,11 @@ class _TextLoader(importlib.abc.InspectLoader):
         return self.source_to_code(self._text, self.filename)
 
 
-def _imported(name: str, loader: _TextLoader) -> ModuleType:
+def _imported(name: str, loader: _TextLoader, *, has_file: bool) -> ModuleType:
     spec = importlib.util.spec_from_loader(name, loader, origin=loader.filename)
     if spec is None:
         raise ImportError(f"no import spec for {name}")
+    spec.has_location = has_file
     module = importlib.util.module_from_spec(spec)
     # Before it runs, as for any import: dataclasses and pickling look their module up there.
     sys.modules[name] = module

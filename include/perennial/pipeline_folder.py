@@ -22,6 +22,8 @@ __all__ = ["FeatureCode", "FolderCode", "Pipeline", "discover", "import_feature_
 
 Kind = Literal["features", "source", "expectations", "model", "database"]
 
+# Code of objects that a model file holds.
+MODEL_KINDS: frozenset[Kind] = frozenset({"features", "model"})
 _HOLDS = {
     "features.py": "the scikit-learn transformer class named by `features`",
     "expectations.py": "the lists BATCH and ROWS of Great Expectations objects",
@@ -90,7 +92,8 @@ class Pipeline:
         """
         text = self._text(kind)
         path = self.folder / f"{kind}.py"
-        return import_feature_code(module_name(self.spec.name, kind, text), text, origin=path)
+        travels = kind in MODEL_KINDS
+        return import_feature_code(module_name(self.spec.name, kind, text), text, origin=path, travels=travels)
 
     def _text(self, kind: Kind) -> str:
         name = f"{kind}.py"

@@ -171,6 +171,13 @@ def test_what_was_digested_is_what_runs_even_if_the_folder_changes_meanwhile(tmp
     assert pipeline.load_module("expectations").BATCH == ["old"]
 
 
+def test_code_that_stays_at_home_knows_its_file_and_code_of_the_model_does_not(tmp_path: Path) -> None:
+    pipeline = load(tmp_path, expectations="BATCH = [__file__]\nROWS = []\n")
+
+    assert [str(tmp_path / "demo" / "expectations.py")] == pipeline.load_module("expectations").BATCH
+    assert not hasattr(pipeline.load_module("features"), "__file__")
+
+
 def test_loading_a_pipeline_runs_none_of_its_code(tmp_path: Path) -> None:
     load(tmp_path, expectations="raise SystemExit('ran at parse time')\n")
 
