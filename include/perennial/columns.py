@@ -48,7 +48,7 @@ def convert(
     except pa.ArrowException:
         row = first_bad(values, kind, zone)
         raise _refusal(kind, _place(where, row + first_row, column), _cell(values, row)) from None
-    row = _first_inexact(converted)
+    row = first_inexact(converted) if converted.null_count else -1
     if row >= 0:
         got = f"{_cell(values, row)}, which is not exact beside missing values (declare an identifier as string)"
         raise _refusal(kind, _place(where, row + first_row, column), got)
@@ -80,9 +80,9 @@ def _cell(values: pa.ChunkedArray, row: int) -> str:
     return shown(values.slice(row, 1).cast(pa.string(), safe=False)[0].as_py())
 
 
-def _first_inexact(converted: pa.ChunkedArray) -> int:
+def first_inexact(converted: pa.ChunkedArray) -> int:
     """Index of the first integer that float64, the form of integers beside nulls, does not hold; -1 if none."""
-    if converted.type != pa.int64() or not converted.null_count:
+    if converted.type != pa.int64():
         return -1
     too_big = pc.or_(pc.greater(converted, _EXACT_IN_FLOAT), pc.less(converted, -_EXACT_IN_FLOAT))
     return int(pc.index(too_big, True).as_py())

@@ -17,7 +17,7 @@ date       date32                   datetime64[ns], midnight
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from include.perennial.messages import data_error, did_you_mean, first_line, sho
 from include.perennial.spec import ColumnType
 
 log = logging.getLogger(__name__)
+
+_ROW_GROUP_ROWS = 1 << 17
 
 
 def check_header(names: Sequence[str], columns: Mapping[str, ColumnType], where: str) -> None:
@@ -133,15 +135,20 @@ def _from_values(
     return conform(pa.table(arrays), columns, where, first_row, zone)
 
 
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """The pandas form of a conforming table (see the module's table), with a fresh index from 0."""
-    arrays = {name: _as_pandas_has_it(table[name]) for name in table.column_names}
+def to_frame(table: pa.Table, with_nulls: Collection[str] = ()) -> pd.DataFrame:
+    """The pandas form of a conforming table (see the module's table), with a fresh index from 0.
+
+    Of a table that is a part of a larger one, ``with_nulls`` are the columns of that one with missing values.
+    """
+    arrays = {name: _as_pandas_has_it(table[name], name in with_nulls) for name in table.column_names}
     return pd.DataFrame({name: array.to_pandas() for name, array in arrays.items()}, columns=table.column_names)
 
 
-def _as_pandas_has_it(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_boolean(column.type) and column.null_count:
+def _as_pandas_has_it(column: pa.ChunkedArray, with_nulls: bool) -> pa.ChunkedArray:
+    if pa.types.is_boolean(column.type) and (column.null_count or with_nulls):
         return column.cast(pa.uint8()).cast(pa.float64())
+    if pa.types.is_integer(column.type) and with_nulls:
+        return column.cast(pa.float64())
     return column.cast(pa.timestamp("ns")) if pa.types.is_date32(column.type) else column
 
 
@@ -150,12 +157,38 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
     Page checksums let a reader notice damage; nothing in the file depends on the clock or the machine.
     """
-    pq.write_table(
-        table.replace_schema_metadata(None).combine_chunks(),
-        path,
-        compression="zstd",
-        compression_level=3,
-        row_group_size=1 << 17,
-        write_page_checksum=True,
-        store_schema=False,
-    )
+    write_parts([table], table.schema, path)
+
+
+def write_parts(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
+    """Write ``tables`` of one schema as ``write_parquet`` would write them all at once; the number of rows.
+
+    How the rows were cut into tables does not show in the bytes, and no more than a row group is held.
+    """
+    schema, rows = schema.remove_metadata(), 0
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=3, write_page_checksum=True, store_schema=False
+    ) as writer:
+        for group in regrouped(tables, _ROW_GROUP_ROWS):
+            writer.write_table(group.replace_schema_metadata(None).combine_chunks(), _ROW_GROUP_ROWS)
+            rows += group.num_rows
+        if not rows:
+            writer.write_table(schema.empty_table())
+    return rows
+
+
+def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of ``rows`` each, the last one smaller; none is empty."""
+    held: list[pa.Table] = []
+    n = 0
+    for table in tables:
+        held.append(table)
+        n += table.num_rows
+        if n >= rows:
+            whole, first = pa.concat_tables(held), 0
+            while n - first >= rows:
+                yield whole.slice(first, rows)
+                first += rows
+            held, n = [whole.slice(first)], n - first
+    if n:
+        yield pa.concat_tables(held)

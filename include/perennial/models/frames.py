@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.perennial.blocks import Blocks, of_parquet
 from include.perennial.errors import DataError, IntegrityError
 from include.perennial.gate.arrays import Floats, Integers, Labels
 from include.perennial.gate.tasks import BINARY, Task
@@ -105,13 +106,26 @@ def read_features(path: Path, data: DataSection) -> pd.DataFrame:
     return to_frame(_table(path, declared).drop_columns(list(data.withheld)))
 
 
+def features_in_blocks(path: Path, data: DataSection) -> Blocks:
+    """The same of a partition that is too large to be held.
+
+    Raises:
+        IntegrityError: as ``read_features``, once the place is reached.
+    """
+    return of_parquet(path, schema({name: kind for name, kind in data.columns.items() if name not in data.withheld}))
+
+
 def read_with_gaps(path: Path, data: DataSection, task: Task = BINARY) -> tuple[pd.DataFrame, Floats]:
     """One published partition whose labels may not have come: ``x`` as in ``Labelled``, and ``y`` with NaN for a gap.
 
     Raises:
         IntegrityError: the file is damaged or does not hold the declared columns.
     """
-    frame = to_frame(_table(path, schema(data.columns)))
+    return with_gaps(to_frame(_table(path, schema(data.columns))), data, task)
+
+
+def with_gaps(frame: pd.DataFrame, data: DataSection, task: Task) -> tuple[pd.DataFrame, Floats]:
+    """Rows of a partition apart from their labels, which are NaN where there is none."""
     labels = task.encode(frame[data.target])
     return frame.drop(columns=list(data.withheld)), labels
 

@@ -37,12 +37,12 @@ class ChampionFacts:
 
 @dataclass(frozen=True)
 class ScoredPartition:
-    """All rows of a partition with the champion's predictions of them, in one order.
+    """All rows of a partition with the champion's predictions of them, in one order; of a very large one a sample.
 
     ``x`` holds the declared columns but the target, ``p`` the predictions, one per row; ``y``, the labels, is None
     until labels have matured, and then ``labels`` says why; where some never came, ``labelled`` says which rows have
     one. ``rows_online`` of the predictions are answers of the model server, which differ by at most ``online_gap`` from
-    what the delivered rows give.
+    what the delivered rows give. ``rows`` is how many the partition has, where those here are a sample.
     """
 
     key: str
@@ -54,6 +54,7 @@ class ScoredPartition:
     labelled: Bools | None = None
     rows_online: int = 0
     online_gap: float | None = None
+    rows: int | None = None
 
 
 def measure(
@@ -68,7 +69,8 @@ def measure(
     """
     task = task_of(spec)
     _refuse(partition, task)
-    rows = len(partition.p)
+    read = len(partition.p)
+    rows = partition.rows or read
     facts = Measurement(
         pipeline=spec.name,
         key=partition.key,
@@ -79,6 +81,7 @@ def measure(
         champion_cutoff=champion.cutoff,
         dataset_sha256=partition.dataset_sha256,
         rows=rows,
+        rows_read=read if read < rows else None,
         rows_online=partition.rows_online,
         online_gap=partition.online_gap,
         calibration_sha256=calibration.sha256,
@@ -88,7 +91,7 @@ def measure(
     if rows < smallest:
         sentence = f"Partition {partition.key} has {rows:,} rows: {smallest:,} are needed to measure anything."
         return facts.model_copy(update={"status": MeasurementStatus.TOO_FEW_ROWS, "sentence": sentence})
-    chosen = sample_rows(spec, partition.key, rows)
+    chosen = sample_rows(spec, partition.key, read)
     labels, matured = _matured(spec, champion, calibration, partition)
     estimated = (
         None if task.no_estimate else performance.estimate(calibration.knots_p, calibration.knots_rate, partition.p)
@@ -112,14 +115,22 @@ def sentence_of(measurement: Measurement) -> str:
     more = f" and {len(over) - 5} more" if len(over) > 5 else ""
     drift = f"{len(over)} signals over their thresholds: {listed}{more}" if over else "no signal over its threshold"
     facts = f"{drift}; {_performance_of(measurement)}{_online_of(measurement)}"
-    return f"{measurement.key} under version {measurement.champion_version}: {facts}."
+    return f"{measurement.key} under version {measurement.champion_version}{_sample_of(measurement)}: {facts}."
+
+
+def _sample_of(measurement: Measurement) -> str:
+    if measurement.rows_read is None:
+        return ""
+    return f", in a sample of {measurement.rows_read:,} of its {measurement.rows:,} rows"
 
 
 def _online_of(measurement: Measurement) -> str:
     if not measurement.rows_online:
         return ""
     gap = f"up to {measurement.online_gap:.3f} from what the delivered rows give"
-    return f"; {measurement.rows_online:,} of {measurement.rows:,} rows as answered online, {gap}"
+    return (
+        f"; {measurement.rows_online:,} of {measurement.rows_read or measurement.rows:,} rows as answered online, {gap}"
+    )
 
 
 def _performance_of(measurement: Measurement) -> str:
@@ -128,7 +139,8 @@ def _performance_of(measurement: Measurement) -> str:
         return f"labels: {measurement.labels.value.replace('_', ' ')}"
     low, high = matured.expected_interval
     standing = "worse than" if matured.is_worse else "within"
-    some = f" on {matured.rows:,} of {measurement.rows:,} rows" if matured.rows < measurement.rows else ""
+    read = measurement.rows_read or measurement.rows
+    some = f" on {matured.rows:,} of {read:,} rows" if matured.rows < read else ""
     return f"{matured.metric} {matured.value:.3f}{some}, {standing} the expected {low:.3f} to {high:.3f}"
 
 
@@ -150,7 +162,7 @@ def _signals(calibration: Calibration, partition: ScoredPartition, chosen: Integ
     importance, predictions = calibration.importance, calibration.predictions.cells
     values = signal_values(columns, predictions, importance, block, calibration.counts, labels)
     found = {name: float(value[0]) for name, value in values.items()}
-    found[SignalKind.VOLUME, ""] = abs(math.log(len(partition.p) / calibration.usual_rows))
+    found[SignalKind.VOLUME, ""] = abs(math.log((partition.rows or len(partition.p)) / calibration.usual_rows))
     # A smaller sample than those of the window scatters more by chance.
     wider = math.sqrt(max(1.0, calibration.sample_rows / len(chosen)))
     return tuple(

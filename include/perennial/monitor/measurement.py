@@ -5,6 +5,8 @@ Cheap to import: policies, operators and the ledger read it.
 
 import enum
 
+from pydantic import Field
+
 from include.perennial.contracts import Contract
 from include.perennial.spec import LOWER_IS_BETTER, Metric
 
@@ -138,7 +140,8 @@ class Measurement(Contract):
 
     ``sample_rows`` is how many rows were compared; ``calibration_sha256`` names the thresholds. ``rows_online`` were
     answered by the model server, and are measured as they were answered; ``online_gap`` is the largest difference
-    between such an answer and the prediction of the row as it was delivered.
+    between such an answer and the prediction of the row as it was delivered. ``rows_read`` is how many of the ``rows``
+    were measured, where these are a sample.
     """
 
     pipeline: str
@@ -158,6 +161,8 @@ class Measurement(Contract):
     labels: LabelStatus = LabelStatus.WAITING
     matured: MaturedPerformance | None = None
     estimated: EstimatedPerformance | None = None
+    # Left out where all rows were measured, so that records from before there were samples stay equal.
+    rows_read: int | None = Field(None, exclude_if=lambda value: value is None)
 
     @property
     def violations(self) -> tuple[Signal, ...]:

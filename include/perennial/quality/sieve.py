@@ -1,6 +1,6 @@
 """Rows that are set aside, each with every reason against it. Nothing is dropped without a trace."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,11 @@ class Sieve:
         """Add ``reason`` to the rows where the mask of shape (n_rows,) is True."""
         if rows.any():
             self._masks[reason] = rows
+
+    @property
+    def masks(self) -> dict[str, Mask]:
+        """Rows by reason, in the order in which the reasons came."""
+        return dict(self._masks)
 
     @property
     def kept(self) -> Mask:
@@ -70,7 +75,7 @@ def outside(frame: pd.DataFrame, data: DataSection, partition: Partition) -> Mas
     return ((time < partition.start_utc) | (time >= partition.end_utc)).to_numpy(dtype=bool)
 
 
-def _homes(frame: pd.DataFrame, data: DataSection, partition: Partition, rows: Mask) -> npt.NDArray[np.object_]:
+def homes_of(frame: pd.DataFrame, data: DataSection, partition: Partition, rows: Mask) -> npt.NDArray[np.object_]:
     """Keys of the partitions in which the times of ``rows`` lie; empty for other rows and times no partition has."""
     keys = np.full(len(frame), "", dtype=object)
     hours = frame.loc[rows, data.time].dt.floor("h")
@@ -82,23 +87,38 @@ def _homes(frame: pd.DataFrame, data: DataSection, partition: Partition, rows: M
     return keys
 
 
-def sift(frame: pd.DataFrame, data: DataSection, partition: Partition) -> Sieve:
+def sift(frame: pd.DataFrame, data: DataSection, partition: Partition, twice: Mask | None = None) -> Sieve:
     """Set aside what no expectation needs to be written for: rows of another time, without a key, twice, infinite.
 
-    Of rows with the same key the first is kept.
+    Of rows with the same key the first is kept. Of a part of a partition, ``twice`` says which rows come again.
     """
     sieve = Sieve(len(frame))
     rows = outside(frame, data, partition)
     sieve.set_aside(OUTSIDE, rows)
     if rows.any():
-        sieve.set_homes(_homes(frame, data, partition, rows))
-    sieve.set_aside(NO_KEY, frame[[data.time, *data.key]].isna().any(axis=1).to_numpy())
-    twice = np.zeros(len(frame), dtype=bool)
-    twice[sieve.kept] = frame.loc[sieve.kept, list(data.key)].duplicated().to_numpy()
+        sieve.set_homes(homes_of(frame, data, partition, rows))
+    sieve.set_aside(NO_KEY, without_key(frame, data))
+    if twice is None:
+        twice = np.zeros(len(frame), dtype=bool)
+        twice[sieve.kept] = frame.loc[sieve.kept, list(data.key)].duplicated().to_numpy()
     sieve.set_aside(DUPLICATE, twice)
-    floats = [name for name, kind in data.columns.items() if kind is ColumnType.FLOAT]
-    sieve.set_aside(NOT_FINITE, np.isinf(frame[floats].to_numpy(dtype=float)).any(axis=1))
+    sieve.set_aside(NOT_FINITE, infinite(frame, data))
     return sieve
+
+
+def without_key(frame: pd.DataFrame, data: DataSection) -> Mask:
+    """Rows that lack their time or a part of their key, shape (len(frame),)."""
+    return frame[[data.time, *data.key]].isna().any(axis=1).to_numpy()
+
+
+def infinite(frame: pd.DataFrame, data: DataSection) -> Mask:
+    """Rows with an infinite number, shape (len(frame),)."""
+    return np.isinf(frame[floats_of(frame.columns, data)].to_numpy(dtype=float)).any(axis=1)
+
+
+def floats_of(names: Iterable[str], data: DataSection) -> list[str]:
+    """The columns among ``names`` that may hold infinite numbers."""
+    return [name for name in names if data.columns[name] is ColumnType.FLOAT]
 
 
 def listed(counts: Mapping[str, int]) -> str:

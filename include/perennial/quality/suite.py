@@ -1,4 +1,4 @@
-"""Great Expectations, and nothing else of the project touches it.
+"""The pipeline's expectations, as Great Expectations has them.
 
 ``expectations.py`` of a pipeline holds two lists of GX expectation objects. ``BATCH`` speaks of
 the partition as a whole: one failure of severity ``critical`` (GX's default) refuses it. ``ROWS``
@@ -12,35 +12,31 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Literal, cast
 
-import great_expectations as gx
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from great_expectations.core import ExpectationSuite, ExpectationValidationResult
-from great_expectations.data_context.types.base import (
-    DataContextConfig,
-    InMemoryStoreBackendDefaults,
-    ProgressBarsConfig,
-)
-from great_expectations.datasource.fluent.interfaces import Batch
+from great_expectations.core import ExpectationValidationResult
 from great_expectations.expectations.expectation import (
     ColumnMapExpectation,
     ColumnPairMapExpectation,
     Expectation,
     MulticolumnMapExpectation,
 )
-from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from include.perennial.digests import digest
 from include.perennial.errors import SpecError
-from include.perennial.messages import clipped, first_line, shown
+from include.perennial.messages import shown
+from include.perennial.quality.engine import (
+    Rows,
+    batch_of,
+    crash_of,
+    evaluate,
+    expected_of,
+    failing_rows,
+    observed_in,
+)
 
-Rows = npt.NDArray[np.intp]
-_ROW_LEVEL = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
-_POSITION = "perennial_position"
-_TEXT_LIMIT = 240
+ROW_LEVEL = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
+Entry = tuple[str, "Group", Expectation]
 
 
 class Group(enum.StrEnum):
@@ -86,7 +82,7 @@ class SuiteReport:
 class Suite:
     """The expectations of a pipeline, labelled, ``digest`` over their configurations."""
 
-    expectations: tuple[tuple[str, Group, Expectation], ...]
+    expectations: tuple[Entry, ...]
     digest: str
 
     @classmethod
@@ -108,7 +104,7 @@ class Suite:
 
         The digest stays that of the whole suite.
         """
-        kept = [entry for entry in self.expectations if not any(_needs(entry[2], column) for column in columns)]
+        kept = [entry for entry in self.expectations if not any(needs(entry[2], column) for column in columns)]
         return Suite(tuple(kept), self.digest)
 
     def run(self, frame: pd.DataFrame) -> SuiteReport:
@@ -116,26 +112,24 @@ class Suite:
 
         Each expectation is evaluated once, cheaply; row-level ones that fail a second time, for their rows.
         """
-        batch = _batch(frame)
-        findings = self._findings(_evaluate(batch, [item for _, _, item in self.expectations], "BASIC"))
+        batch = batch_of(frame)
+        findings = self._findings(evaluate(batch, [item for _, _, item in self.expectations], "BASIC"))
         failed = [i for i, f in enumerate(findings) if f.group is Group.ROWS and not f.success and not f.error]
-        again = _evaluate(batch, [self.expectations[i][2] for i in failed], "COMPLETE")
-        rows = {findings[i].label: _rows(result) for i, result in zip(failed, again, strict=True)}
+        again = evaluate(batch, [self.expectations[i][2] for i in failed], "COMPLETE")
+        rows = {findings[i].label: failing_rows(result) for i, result in zip(failed, again, strict=True)}
         return SuiteReport(tuple(findings), rows)
 
     def _findings(self, results: Sequence[ExpectationValidationResult]) -> list[Finding]:
         return [
-            Finding(
-                label=label,
-                group=group,
-                severity=str(item.severity.value),
-                success=bool(result.success),
-                observed=_observed(result.result),
-                expected=_expected(item),
-                error=_crash(result.exception_info),
-            )
-            for (label, group, item), result in zip(self.expectations, results, strict=True)
+            finding_of(entry, bool(result.success), observed_in(result.result), crash_of(result.exception_info))
+            for entry, result in zip(self.expectations, results, strict=True)
         ]
+
+
+def finding_of(entry: Entry, success: bool, observed: str, error: str | None) -> Finding:
+    """What became of the expectation in ``entry``."""
+    label, group, item = entry
+    return Finding(label, group, str(item.severity.value), success, observed, expected_of(item), error)
 
 
 def _listed(module: ModuleType, group: Group) -> list[Expectation]:
@@ -147,7 +141,7 @@ def _listed(module: ModuleType, group: Group) -> list[Expectation]:
         place = f"{file}:1: {group}[{n}] is {shown(type(item).__name__)}"
         if not isinstance(item, Expectation):
             raise SpecError(f"{place}. Expected: an object such as gxe.ExpectColumnValuesToNotBeNull(column=…).")
-        if group is Group.ROWS and not isinstance(item, _ROW_LEVEL):
+        if group is Group.ROWS and not isinstance(item, ROW_LEVEL):
             raise SpecError(f"{place}, which does not speak of single rows. Move it to {Group.BATCH}.")
     return list(items)
 
@@ -163,7 +157,8 @@ def _columns(item: Expectation) -> list[str]:
     return [str(column) for column in named]
 
 
-def _needs(item: Expectation, column: str) -> bool:
+def needs(item: Expectation, column: str) -> bool:
+    """Whether ``item`` speaks of ``column``, or of the table's columns as a whole."""
     condition = str(item.configuration.kwargs.get("row_condition") or "")
     mentioned = re.search(rf"\b{re.escape(column)}\b", condition) is not None
     return mentioned or column in _columns(item) or item.expectation_type.startswith("expect_table_column")
@@ -176,63 +171,3 @@ def _unique(labels: list[str]) -> list[str]:
         seen[label] += 1
         out.append(label if seen[label] == 1 else f"{label}#{seen[label]}")
     return out
-
-
-def _batch(frame: pd.DataFrame) -> Batch:
-    # A context of this call only: nothing on disk, nothing shared between tasks, nothing sent.
-    config = DataContextConfig(
-        store_backend_defaults=InMemoryStoreBackendDefaults(),
-        progress_bars=ProgressBarsConfig(globally=False),
-        analytics_enabled=False,
-    )
-    context = gx.get_context(mode="ephemeral", project_config=config)
-    asset = context.data_sources.add_pandas("partition").add_dataframe_asset("rows")
-    return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-
-
-def _evaluate(
-    batch: Batch, items: Sequence[Expectation], form: Literal["BASIC", "COMPLETE"]
-) -> list[ExpectationValidationResult]:
-    """Results in the order of ``items``; GX returns them in its own."""
-    if not items:
-        return []
-    copies = [item.copy(update={"id": None, "meta": {_POSITION: n}}, deep=True) for n, item in enumerate(items)]
-    results = batch.validate(ExpectationSuite(name="partition", expectations=copies), result_format=form)
-    return sorted(results.results, key=_position)
-
-
-def _position(result: ExpectationValidationResult) -> int:
-    return int(cast(ExpectationConfiguration, result.expectation_config).meta[_POSITION])
-
-
-def _rows(result: ExpectationValidationResult) -> Rows:
-    return np.asarray(result.result["unexpected_index_list"], dtype=np.intp)
-
-
-def _crash(info: dict[str, Any]) -> str | None:
-    """The message of an expectation that could not be evaluated. GX nests it by metric, or not."""
-    entries = [info] if "raised_exception" in info else [entry for entry in info.values() if isinstance(entry, dict)]
-    messages = [entry.get("exception_message") for entry in entries if entry.get("raised_exception")]
-    return first_line(RuntimeError(str(messages[0]))) if messages else None
-
-
-def _observed(result: dict[str, Any]) -> str:
-    if "observed_value" in result:
-        value = result["observed_value"]
-        return shown(value.item() if isinstance(value, np.generic) else value, _TEXT_LIMIT)
-    if "unexpected_count" not in result:
-        return "not so"
-    examples = ", ".join(shown(value, 40) for value in result.get("partial_unexpected_list", [])[:3])
-    text = f"{result['unexpected_count']} of {result['element_count']} rows" + (
-        f", such as {examples}" if examples else ""
-    )
-    return clipped(text, _TEXT_LIMIT)
-
-
-def _expected(item: Expectation) -> str:
-    kwargs = {
-        k: v for k, v in item.configuration.kwargs.items() if k not in ("column", "column_A", "column_B", "column_list")
-    }
-    return clipped(
-        ", ".join(f"{name}={shown(value)}" for name, value in kwargs.items()) or "so in every case", _TEXT_LIMIT
-    )

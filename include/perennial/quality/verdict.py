@@ -1,5 +1,7 @@
 """From a frame to a verdict: which rows are set aside, and whether the partition is refused."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +28,26 @@ class Checked:
     findings: tuple[Finding, ...]
     refusal: DataError | None
 
+    @property
+    def rows(self) -> int:
+        """Rows delivered."""
+        return len(self.frame)
+
+    @property
+    def rows_kept(self) -> int:
+        """Rows with nothing against them."""
+        return int(self.sieve.kept.sum())
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Rows set aside, by reason."""
+        return self.sieve.counts
+
+    @property
+    def homes(self) -> Counter[str]:
+        """Rows of other partitions, by the key of theirs."""
+        return Counter(key for key in self.sieve.elsewhere if key)
+
 
 def check(spec: PipelineSpec, suite: Suite, partition: Partition, frame: pd.DataFrame) -> Checked:
     """All checks, cheapest first. Expectations see only rows that are the partition's own, with a key, once."""
@@ -33,27 +55,36 @@ def check(spec: PipelineSpec, suite: Suite, partition: Partition, frame: pd.Data
     sieve = sift(frame, data, partition)
     where = f"partition {partition.key} of {spec.name}"
     if not sieve.kept.any():
-        return Checked(frame, sieve, suite.digest, (), _no_rows(where, sieve))
+        return Checked(frame, sieve, suite.digest, (), no_rows(where, sieve.counts))
     positions = np.flatnonzero(sieve.kept)
     report = suite.run(frame.iloc[positions].reset_index(drop=True))
     for label, rows in report.bad_rows.items():
         mask = np.zeros(len(frame), dtype=bool)
         mask[positions[rows]] = True
         sieve.set_aside(label, mask)
-    refusal = _broken(where, report.fatal) if report.fatal else _over_quota(where, sieve, data.quarantine_quota)
+    n_bad = int((~sieve.kept).sum())
+    refusal = refusal_of(where, report.fatal, sieve.counts, n_bad, len(frame), data.quarantine_quota)
     return Checked(frame, sieve, suite.digest, report.findings, refusal)
 
 
-def _no_rows(where: str, sieve: Sieve) -> DataError:
+def refusal_of(
+    where: str, fatal: Sequence[Finding], reasons: Mapping[str, int], n_bad: int, n_rows: int, quota: float
+) -> DataError | None:
+    """Why a partition is refused, of whose rows ``n_bad`` are set aside; None if it is not."""
+    return _broken(where, fatal) if fatal else _over_quota(where, reasons, n_bad, n_rows, quota)
+
+
+def no_rows(where: str, reasons: Mapping[str, int]) -> DataError:
+    """A partition without a row that an expectation could be asked of."""
     return data_error(
         where=where,
-        got="no rows" + (f" that can be used (set aside: {listed(sieve.counts)})" if sieve.counts else ""),
+        got="no rows" + (f" that can be used (set aside: {listed(reasons)})" if reasons else ""),
         allowed="rows of this period, each with its time and key",
         fix="check what the source delivered for the period; then run the partition again",
     )
 
 
-def _broken(where: str, findings: list[Finding]) -> DataError:
+def _broken(where: str, findings: Sequence[Finding]) -> DataError:
     lines = [_line(finding) for finding in findings[:_SHOWN_FINDINGS]]
     more = len(findings) - len(lines)
     lines += [f"and {more} more, see the report"] if more else []
@@ -71,13 +102,12 @@ def _line(finding: Finding) -> str:
     )
 
 
-def _over_quota(where: str, sieve: Sieve, quota: float) -> DataError | None:
-    n_bad, n_rows = int((~sieve.kept).sum()), len(sieve.kept)
+def _over_quota(where: str, reasons: Mapping[str, int], n_bad: int, n_rows: int, quota: float) -> DataError | None:
     if n_bad <= quota * n_rows and n_bad < n_rows:
         return None
     return data_error(
         where=where,
-        got=f"{n_bad} of {n_rows} rows ({n_bad / n_rows:.1%}) are bad: {listed(sieve.counts)}",
+        got=f"{n_bad} of {n_rows} rows ({n_bad / n_rows:.1%}) are bad: {listed(reasons)}",
         allowed=f"at most {quota:.1%}, the quarantine_quota in pipeline.yaml",
         fix="look at the quarantine, then correct the data at the source or the expectation that is too strict",
     )

@@ -11,6 +11,7 @@
 Between the two stands the snapshot: what is read is what was stored.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +25,9 @@ from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.sources import files, python_source, sql
 from include.perennial.sources.connections import Connections, EnvironmentConnections, SettingsConnections
-from include.perennial.sources.reading import Keep, read_files
+from include.perennial.sources.reading import Keep, read_files, read_tables
 from include.perennial.sources.wanted import OfPartition, WithKeys
-from include.perennial.spec import ColumnType, FilesSource, PythonSource, SqlSource
+from include.perennial.spec import ColumnType, DataSection, FilesSource, PythonSource, SqlSource
 from include.perennial.tables import from_frame, to_frame
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "deliver",
     "deliver_labels",
     "read",
+    "read_in_tables",
     "read_labels",
     "read_whole",
 ]
@@ -122,6 +124,24 @@ def read_whole(pipeline: Pipeline, partition: Partition, folder: Path) -> pd.Dat
     return to_frame(_table(pipeline, partition, folder, None))
 
 
+def read_in_tables(pipeline: Pipeline, partition: Partition, folder: Path) -> Iterator[pa.Table]:
+    """The rows of ``read``, some thousands at a time, of a delivery that is files or the answer to a query.
+
+    Raises:
+        DataError: as ``read``, once the place is reached.
+        BadInput: the source is code of the pipeline, which gives one frame.
+    """
+    spec, data = pipeline.spec, pipeline.spec.data
+    if isinstance(spec.source, PythonSource):
+        raise BadInput(f"{spec.name} has a source.py, which gives its rows as one frame: read that.")
+    keep = OfPartition(partition, data.time) if spec.source.is_snapshot else None
+    kind, null_values = _form(spec.source)
+    for table in read_tables(sorted(folder.iterdir()), kind, data.delivered, null_values, data.zone, keep):
+        yield _with_target(table, data)
+    if keep:
+        keep.tell(f"partition {partition.key} of a snapshot")
+
+
 def read_labels(pipeline: Pipeline, partition: Partition, folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """The labels in ``folder`` of ``rows``, which have the columns of the key: key and target, one row a key.
 
@@ -147,6 +167,11 @@ def read_labels(pipeline: Pipeline, partition: Partition, folder: Path, rows: pd
 def _table(pipeline: Pipeline, partition: Partition, folder: Path, keep: Keep | None) -> pa.Table:
     data = pipeline.spec.data
     table = _rows(_Asked(pipeline, partition, pipeline.spec.source, data.delivered), folder, keep)
+    return _with_target(table, data)
+
+
+def _with_target(table: pa.Table, data: DataSection) -> pa.Table:
+    """All declared columns; labels that come from a source of their own are not there yet."""
     if data.labels is None:
         return table
     whole = table.append_column(data.target, pa.nulls(table.num_rows, ARROW_TYPES[data.columns[data.target]]))
@@ -161,5 +186,9 @@ def _rows(asked: _Asked, folder: Path, keep: Keep | None) -> pa.Table:
         where = f"source.py: the frame of {name} for {shown(asked.partition.key)}"
         table = from_frame(frame, asked.columns, where, zone)
         return keep(table) if keep else table
-    kind, null_values = (source.format, source.null_values) if isinstance(source, FilesSource) else ("parquet", ())
+    kind, null_values = _form(source)
     return read_files(sorted(folder.iterdir()), kind, asked.columns, null_values, zone, keep)
+
+
+def _form(source: FilesSource | SqlSource) -> tuple[str, tuple[str, ...]]:
+    return (source.format, source.null_values) if isinstance(source, FilesSource) else ("parquet", ())

@@ -48,16 +48,34 @@ def read_files(
     Raises:
         DataError: a file cannot be read as that, a column is missing, or a value is not of its type.
     """
+    tables = list(read_tables(paths, kind, columns, null_values, zone, keep))
+    if not tables:
+        return schema(columns).empty_table()
+    # Again, as one: an integer that is exact in its own block may not be beside a null of another.
+    return conform(pa.concat_tables(tables), columns, shown_names([path.name for path in paths]))
+
+
+def read_tables(
+    paths: Sequence[Path],
+    kind: str,
+    columns: Columns,
+    null_values: Sequence[str],
+    zone: str = "UTC",
+    keep: Keep | None = None,
+) -> Iterator[pa.Table]:
+    """The same rows, some thousands at a time, each table conforming by itself.
+
+    Raises:
+        DataError: as ``read_files``, once the place is reached.
+    """
     readers: dict[str, Callable[[Path], Iterator[pa.Table]]] = {
         "csv": lambda path: _csv_tables(path, columns, null_values, zone),
         "jsonl": lambda path: _json_tables(path, columns, zone),
         "parquet": lambda path: _parquet_tables(path, columns, zone),
     }
-    tables = [keep(table) if keep else table for path in paths for table in readers[kind](path)]
-    if not tables:
-        return schema(columns).empty_table()
-    # Again, as one: an integer that is exact in its own block may not be beside a null of another.
-    return conform(pa.concat_tables(tables), columns, shown_names([path.name for path in paths]))
+    for path in paths:
+        for table in readers[kind](path):
+            yield keep(table) if keep else table
 
 
 def peek(path: Path) -> tuple[int | None, tuple[str, ...]]:

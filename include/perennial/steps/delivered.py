@@ -4,26 +4,33 @@ Both lie beside the delivery's own files, in folders that no source writes to: `
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from include.perennial.messages import data_error
+from include.perennial.blocks import Blocks, are_many, spooled
+from include.perennial.contracts import Snapshot
+from include.perennial.messages import data_error, shown_names
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.sieve import told
-from include.perennial.sources import read, read_labels
+from include.perennial.quality.verdict_in_blocks import CheckedBlocks
+from include.perennial.sources import read, read_in_tables, read_labels
 from include.perennial.sources.reading import read_files
+from include.perennial.spec import DataSection, PythonSource
 from include.perennial.stores.objects import ObjectStore
-from include.perennial.tables import from_frame, to_frame, write_parquet
+from include.perennial.tables import from_frame, schema, to_frame, write_parquet, write_parts
 
 log = logging.getLogger(__name__)
 
 LATE, LABELS = "_late", "_labels"
 _AREA = "late"
+_HOME = pa.field("", pa.string())  # a declared column has a name
 
 
 def read_delivered(pipeline: Pipeline, partition: Partition, folder: Path) -> pd.DataFrame:
@@ -35,6 +42,52 @@ def read_delivered(pipeline: Pipeline, partition: Partition, folder: Path) -> pd
     late, labels = _apart(folder / LATE), _apart(folder / LABELS)
     frame = _with_late(pipeline, read(pipeline, partition, folder), late)
     return _labelled(pipeline, partition, frame, labels) if labels.is_dir() else frame
+
+
+def spool_delivered(pipeline: Pipeline, partition: Partition, folder: Path, work: Path) -> Blocks:
+    """The same rows of a large delivery, kept below ``work`` to be read in blocks.
+
+    Raises:
+        DataError: a file cannot be read.
+        BadInput: the rows, or their labels, come as one frame: see ``comes_in_blocks``.
+    """
+    late = _apart(folder / LATE)
+    data, names = pipeline.spec.data, [path.name for path in sorted(folder.iterdir())]
+    tables = read_in_tables(pipeline, partition, folder)
+    if late.is_dir():
+        tables = _then_late(tables, read_files(sorted(late.iterdir(), reverse=True), "parquet", data.columns, ()), data)
+    return spooled(tables, schema(data.columns), work / "delivered.arrow", shown_names(names))
+
+
+def comes_in_blocks(pipeline: Pipeline, snapshot: Snapshot) -> bool:
+    """Whether a delivery is too large to be held, and of a kind that need not be.
+
+    What ``source.py`` assembles is one frame already, and labels of a source of their own are joined to one.
+    """
+    has_labels = any(record.name.startswith(f"{LABELS}/") for record in snapshot.files)
+    return are_many(snapshot.rows) and not has_labels and not isinstance(pipeline.spec.source, PythonSource)
+
+
+def hand_over_blocks(
+    checked: CheckedBlocks, name: str, delivery: str, store: ObjectStore, work: Path
+) -> dict[str, int]:
+    """``hand_over`` for rows that are not held."""
+    if not checked.homes:
+        return {}
+    columns = schema(checked.spec.data.columns)
+    away = spooled(_with_homes(checked), columns.append(_HOME), work / "elsewhere.arrow", name)
+    for key in sorted(checked.homes):
+        mine = (table.filter(pc.equal(table[_HOME.name], key)).drop_columns([_HOME.name]) for table in away.tables())
+        write_parts(mine, columns, work / "late.parquet")
+        store.put_file(_late_key(name, key, delivery), work / "late.parquet")
+    log.warning("%s", told(checked.homes))
+    return dict(sorted(checked.homes.items()))
+
+
+def _with_homes(checked: CheckedBlocks) -> Iterator[pa.Table]:
+    for table, sieve in checked.sieved():
+        homes = sieve.elsewhere
+        yield table.append_column(_HOME, pa.array(homes, pa.string())).filter(pa.array(homes != ""))
 
 
 def hand_over(
@@ -50,7 +103,7 @@ def hand_over(
     for key in sorted(set(elsewhere) - {""}):
         rows = table.filter(pa.array(elsewhere == key))
         write_parquet(rows, work / "late.parquet")
-        store.put_file(f"{_AREA}/{name}/{key}/{delivery}.parquet", work / "late.parquet")
+        store.put_file(_late_key(name, key, delivery), work / "late.parquet")
         found[key] = rows.num_rows
     if found:
         log.warning("%s", told(found))
@@ -61,6 +114,10 @@ def fetch_late(name: str, key: str, store: ObjectStore, folder: Path) -> list[Pa
     """Write what other deliveries have brought for partition ``key`` into ``folder``."""
     kept = store.list(f"{_AREA}/{name}/{key}/")
     return [store.get_file(one, folder / LATE / one.rpartition("/")[2]) for one in kept]
+
+
+def _late_key(name: str, key: str, delivery: str) -> str:
+    return f"{_AREA}/{name}/{key}/{delivery}.parquet"
 
 
 def _apart(folder: Path) -> Path:
@@ -81,6 +138,20 @@ def _with_late(pipeline: Pipeline, frame: pd.DataFrame, folder: Path) -> pd.Data
     log.info("%d rows that came with other partitions are taken in, %d are here already",
              len(both) - len(frame) - int(again.sum()), int(again.sum()))  # fmt: skip
     return both[~again].reset_index(drop=True)
+
+
+def _then_late(tables: Iterator[pa.Table], late: pa.Table, data: DataSection) -> Iterator[pa.Table]:
+    """``tables``, and after them the rows of ``late`` that they do not hold."""
+    key = list(data.key)
+    keys = to_frame(late.select(key))
+    again = keys.duplicated().to_numpy()
+    for table in tables:
+        both = pd.concat([to_frame(table.select(key)), keys], ignore_index=True)
+        again |= both.duplicated().to_numpy()[table.num_rows :]
+        yield table
+    log.info("%d rows that came with other partitions are taken in, %d are here already",
+             int((~again).sum()), int(again.sum()))  # fmt: skip
+    yield late.filter(pa.array(~again))
 
 
 def _labelled(pipeline: Pipeline, partition: Partition, frame: pd.DataFrame, folder: Path) -> pd.DataFrame:

@@ -3,13 +3,12 @@
 For people: nothing is decided from a card, and writing it again from the same state gives the same.
 """
 
-import io
-
-import pyarrow.parquet as pq
+import tempfile
+from pathlib import Path
 
 from include.perennial.card_places import CardKeys, profile_key
 from include.perennial.cards.data_card import data_card
-from include.perennial.cards.profile import Profile, profile_of
+from include.perennial.cards.profile import Profile, profile_of_file
 from include.perennial.contracts import PartitionVersion, Validated
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.steps.readiness import PUBLISHING_KINDS
@@ -29,13 +28,14 @@ def describe_partition(
         Unavailable: the object store or the ledger does not answer.
     """
     spec = pipeline.spec
-    profile = profile_of(
-        pq.read_table(io.BytesIO(store.get_bytes(validated.object_key, version.sha256))),
-        spec.data.columns,
-        key=version.key,
-        sha256=version.sha256,
-        rows_quarantined=version.rows_quarantined,
-    )
+    with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
+        profile = profile_of_file(
+            store.get_file(validated.object_key, Path(folder, "partition.parquet"), version.sha256),
+            spec.data.columns,
+            key=version.key,
+            sha256=version.sha256,
+            rows_quarantined=version.rows_quarantined,
+        )
     store.put_bytes(profile_key(spec.name, version.key, version.sha256), profile.model_dump_json().encode())
     card = data_card(spec, validated, version, profile, _profiles_before(spec.name, version.key, ledger, store))
     keys = CardKeys.data(spec.name, version.key, version.sha256)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from include.perennial.blocks import are_many
 from include.perennial.contracts import PartitionRef, PartitionVersion
 from include.perennial.errors import BadInput
 from include.perennial.gate.arrays import Floats, Labels
@@ -21,6 +22,7 @@ from include.perennial.pipeline_folder import Pipeline
 from include.perennial.steps.answered import as_answered
 from include.perennial.steps.calibrate import calibration_of, decision_on
 from include.perennial.steps.readiness import PUBLISHING_KINDS, labels_of
+from include.perennial.steps.sampled_rows import sampled_rows
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import CROWNING_KINDS, Champion, Ledger, champion_for
 from include.perennial.stores.objects import ObjectStore
@@ -49,7 +51,7 @@ def measure_partition(
     """Measure partition ``key`` under the champion that scored it. The same state gives the same measurement.
 
     Without a champion, predictions of these very bytes or a calibration there is nothing to measure, and the
-    measurement's status says so.
+    measurement's status says so. Of a partition of more than ``ROWS_AT_ONCE`` rows a sample of so many is measured.
 
     Raises:
         BadInput: the partition is not in the data registry.
@@ -66,7 +68,8 @@ def measure_partition(
         return _nothing(version, None, MeasurementStatus.NO_CHAMPION, why)
     task = task_of(pipeline.spec)
     log = PredictionLog(store, task)
-    predictions = said_of(log, version, champion)
+    sample = sampled_rows(pipeline, version, champion, log, registry) if are_many(version.rows) else None
+    predictions = sample.predictions if sample else said_of(log, version, champion)
     if predictions.empty:
         why = f"Partition {key} has not been scored with version {champion.version} as it is now: run score for it."
         return _nothing(version, champion, MeasurementStatus.NOT_SCORED, why)
@@ -74,7 +77,7 @@ def measure_partition(
         calibration = calibration_of(champion, pipeline, registry=registry, store=store, models=models, ledger=ledger)
     except BadInput as error:
         return _nothing(version, champion, MeasurementStatus.NOT_CALIBRATED, str(error))
-    rows, y = scored_rows(pipeline, version, predictions, registry)
+    rows, y = (sample.x, sample.y) if sample else scored_rows(pipeline, version, predictions, registry)
     labels = labels_of(pipeline, key, ledger.events(name, PUBLISHING_KINDS))
     has_label = np.isfinite(y)
     # Of labels that come by themselves some may never come; a gap in a delivery with labels is a mistake.
@@ -83,9 +86,11 @@ def measure_partition(
     # What is delivered before it is due is provisional, and a gap would make a metric of it a guess.
     known: Labels | None = np.nan_to_num(y).astype(task.label_type) if status is LabelStatus.MATURED else None
     names = list(dict.fromkeys((pipeline.spec.data.time, *pipeline.spec.data.key)))
-    told = as_answered(predictions, log.read_online(name, key), champion.version, names, task)
+    online = log.read_online(name, key, only=predictions[names] if sample else None)
+    told = as_answered(predictions, online, champion.version, names, task)
     some = None if has_label.all() else has_label
-    partition = ScoredPartition(key, version.sha256, rows, told.p, known, status, some, told.rows, told.gap)
+    n_rows = sample.rows if sample else None
+    partition = ScoredPartition(key, version.sha256, rows, told.p, known, status, some, told.rows, told.gap, n_rows)
     facts = ChampionFacts(
         version=champion.version,
         seq=champion.seq,

@@ -5,13 +5,14 @@ Nothing here talks to MLflow but for a model that this machine has never loaded.
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 from sklearn.pipeline import Pipeline as SklearnPipeline
 
+from include.perennial.blocks import Blocks, are_many
 from include.perennial.contracts import ModelFile, PartitionRef, PartitionVersion
 from include.perennial.errors import BadInput, DataError, PerennialError
 from include.perennial.gate.evidence import Floats
@@ -23,6 +24,7 @@ from include.perennial.partitions import UTC, Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import check
+from include.perennial.quality.verdict_in_blocks import CheckedBlocks, check_blocks
 from include.perennial.steps.scored import Scored, ScoredBy, ScoreVerdict
 from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import (
@@ -35,6 +37,7 @@ from include.perennial.stores.ledger import (
 )
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.stores.prediction_log import LoggedFile, PredictionLog, Source
+from include.perennial.tables import to_frame
 
 log = logging.getLogger(__name__)
 
@@ -111,11 +114,14 @@ class _Scoring:
     log: PredictionLog
 
     @cached_property
-    def rows(self) -> pd.DataFrame:
+    def rows(self) -> Iterable[pd.DataFrame]:
+        """The rows to score, in one frame or, of a large partition, in many; may be gone through again."""
         name, partition = self.partition.pipeline, self.partition
         ref = PartitionRef(key=partition.key, sha256=partition.sha256, rows=partition.rows)
         [path] = self.registry.fetch(name, [ref], partition.commit)
-        return _guarded(self.pipeline, partition, frames.read_features(path, self.pipeline.spec.data))
+        if are_many(partition.rows):
+            return _GuardedBlocks(self.pipeline, partition, frames.features_in_blocks(path, self.pipeline.spec.data))
+        return [_guarded(self.pipeline, partition, frames.read_features(path, self.pipeline.spec.data))]
 
     def logged(self, contender: _Contender) -> ScoredBy | None:
         """What the log holds of this contender about these bytes."""
@@ -124,13 +130,13 @@ class _Scoring:
 
     def score(self, contender: _Contender) -> ScoredBy:
         """Predict all rows and log them."""
-        data, rows = self.pipeline.spec.data, self.rows
-        model = self.models.load(contender.model, self.pipeline.spec.trusted_types)
+        data, task = self.pipeline.spec.data, task_of(self.pipeline.spec)
+        rows, model = self.rows, self.models.load(contender.model, self.pipeline.spec.trusted_types)
         who = f"Version {contender.version} of {self.partition.pipeline}"
-        p = predictions(task_of(self.pipeline.spec), model, rows, who, self.partition.key)
+        parts = ((part, predictions(task, model, part, who, self.partition.key)) for part in rows)
         columns = {name: data.columns[name] for name in dict.fromkeys((data.time, *data.key))}
-        logged = self.log.write(self._source(contender), rows, columns, p, dt.datetime.now(UTC))
-        return _scored_by(task_of(self.pipeline.spec), contender, logged)
+        logged = self.log.write_parts(self._source(contender), columns, parts, dt.datetime.now(UTC))
+        return _scored_by(task, contender, logged)
 
     def _source(self, contender: _Contender) -> Source:
         partition = self.partition
@@ -160,6 +166,27 @@ def _guarded(pipeline: Pipeline, partition: PartitionVersion, rows: pd.DataFrame
     if checked.refusal:
         raise checked.refusal
     return rows[checked.sieve.kept].reset_index(drop=True)
+
+
+class _GuardedBlocks:
+    """The same of a partition that is not held: each time from its first block."""
+
+    def __init__(self, pipeline: Pipeline, partition: PartitionVersion, blocks: Blocks) -> None:
+        spec, suite = pipeline.spec, Suite.load(pipeline.load_module("expectations"))
+        self._blocks = blocks
+        self._checked: CheckedBlocks | None = None
+        if partition.suite_digest == suite.digest:
+            return
+        checked = check_blocks(
+            spec, suite.without(*spec.data.withheld), Partition.of_key(partition.key, spec.period), blocks
+        )
+        if checked.refusal:
+            raise checked.refusal
+        self._checked = checked
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        tables = self._checked.kept() if self._checked else self._blocks.tables()
+        return (to_frame(table, self._blocks.with_nulls) for table in tables if table.num_rows)
 
 
 def predictions(task: Task, model: SklearnPipeline, rows: pd.DataFrame, who: str, key: str) -> Floats:

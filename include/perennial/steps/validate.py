@@ -8,14 +8,15 @@ both cases, so that a person can look.
 import json
 import logging
 import tempfile
-from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from include.perennial.contracts import Snapshot, Validated
+from include.perennial.contracts import FileRecord, Snapshot, Validated
 from include.perennial.digests import file_sha256
 from include.perennial.errors import DataError
 from include.perennial.messages import clipped
@@ -25,15 +26,25 @@ from include.perennial.quality.page import PageReport, render
 from include.perennial.quality.sieve import Sieve, told
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
+from include.perennial.quality.verdict_in_blocks import CheckedBlocks, check_blocks
+from include.perennial.sorting import in_order
 from include.perennial.spec import DataSection
-from include.perennial.steps.delivered import hand_over, read_delivered
+from include.perennial.steps.delivered import (
+    comes_in_blocks,
+    hand_over,
+    hand_over_blocks,
+    read_delivered,
+    spool_delivered,
+)
 from include.perennial.steps.snapshot import fetch_snapshot
 from include.perennial.stores.objects import ObjectStore
-from include.perennial.tables import from_frame, write_parquet
+from include.perennial.tables import from_frame, schema, write_parts
 
 log = logging.getLogger(__name__)
 
 REASON_COLUMN = "_reason"
+_REASON = pa.field(REASON_COLUMN, pa.string())
+Outcome = Checked | CheckedBlocks
 _URL_LIMIT = 200
 
 
@@ -54,36 +65,112 @@ def validate(pipeline: Pipeline, snapshot: Snapshot, store: ObjectStore) -> Vali
     with tempfile.TemporaryDirectory(prefix="perennial-") as name:
         work = Path(name)
         fetch_snapshot(snapshot, store, work / "delivery")
-        frame = read_delivered(pipeline, partition, work / "delivery")
-        checked = check(pipeline.spec, suite_of(pipeline, frame), partition, frame)
-        table = from_frame(checked.frame, pipeline.spec.data.columns, f"partition {partition.key}")
-        quarantine_key = _store_quarantine(table, checked.sieve, snapshot, store, work)
+        judge = _blocks if comes_in_blocks(pipeline, snapshot) else _frame
+        checked, found = judge(pipeline, partition, work)
+        quarantine_key = _store_quarantine(found.bad(), checked, snapshot, store, work)
         docs_key = _store_report(checked, snapshot, quarantine_key, store)
         if checked.refusal:
             raise DataError(f"{checked.refusal}\nReport: {clipped(store.url(docs_key), _URL_LIMIT)}")
         delivery = f"{snapshot.key}-{snapshot.digest[:16]}"
-        elsewhere = hand_over(table, checked.sieve.elsewhere, snapshot.pipeline, delivery, store, work)
-        validated = _store_partition(pipeline, checked, table, snapshot, quarantine_key, docs_key, store, work)
-        return validated.model_copy(update={"rows_elsewhere": elsewhere})
+        elsewhere = found.hand_over(snapshot.pipeline, delivery, store, work)
+        record, labelled = _store_partition(found.valid(work), pipeline, snapshot, store, work)
+        return Validated(
+            pipeline=snapshot.pipeline,
+            key=snapshot.key,
+            snapshot_digest=snapshot.digest,
+            object_key=record.name,
+            sha256=record.sha256,
+            n_bytes=record.n_bytes,
+            rows=checked.rows_kept,
+            rows_quarantined=checked.rows - checked.rows_kept,
+            quarantine_key=quarantine_key,
+            quarantine_reasons=checked.reasons,
+            docs_key=docs_key,
+            suite_digest=checked.suite_digest,
+            columns={column: str(kind) for column, kind in pipeline.spec.data.columns.items()},
+            rows_labelled=labelled,
+            rows_elsewhere=elsewhere,
+        )
+
+
+def _frame(pipeline: Pipeline, partition: Partition, work: Path) -> tuple[Checked, "_Held"]:
+    frame = read_delivered(pipeline, partition, work / "delivery")
+    checked = check(pipeline.spec, suite_of(pipeline, frame), partition, frame)
+    table = from_frame(checked.frame, pipeline.spec.data.columns, f"partition {partition.key}")
+    return checked, _Held(table, checked.sieve, pipeline.spec.data)
+
+
+def _blocks(pipeline: Pipeline, partition: Partition, work: Path) -> tuple[CheckedBlocks, "_OnDisk"]:
+    blocks = spool_delivered(pipeline, partition, work / "delivery", work)
+    checked = check_blocks(pipeline.spec, _suite(pipeline, has_labels=False), partition, blocks)
+    return checked, _OnDisk(checked)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The rows of a delivery as one table, and what stands against each."""
+
+    table: pa.Table
+    sieve: Sieve
+    data: DataSection
+
+    def bad(self) -> Iterator[pa.Table]:
+        """Rows that are set aside, with their reasons."""
+        yield _with_reasons(self.table, self.sieve)
+
+    def valid(self, work: Path) -> Iterator[pa.Table]:
+        """The others, in the order of a partition; ``work`` is there to be written to."""
+        yield valid_rows(self.table, self.sieve, self.data)
+
+    def hand_over(self, name: str, delivery: str, store: ObjectStore, work: Path) -> dict[str, int]:
+        """See ``delivered.hand_over``."""
+        return hand_over(self.table, self.sieve.elsewhere, name, delivery, store, work)
+
+
+@dataclass(frozen=True)
+class _OnDisk:
+    """The same, block by block."""
+
+    checked: CheckedBlocks
+
+    def bad(self) -> Iterator[pa.Table]:
+        return (_with_reasons(table, sieve) for table, sieve in self.checked.sieved())
+
+    def valid(self, work: Path) -> Iterator[pa.Table]:
+        data = self.checked.spec.data
+        return in_order(self.checked.kept(), schema(data.columns), sorted_by(data), work / "sorting")
+
+    def hand_over(self, name: str, delivery: str, store: ObjectStore, work: Path) -> dict[str, int]:
+        return hand_over_blocks(self.checked, name, delivery, store, work)
 
 
 def suite_of(pipeline: Pipeline, frame: pd.DataFrame) -> Suite:
     """The pipeline's expectations; of rows whose labels are still to come, those that do not need them."""
+    return _suite(pipeline, has_labels=bool(frame[pipeline.spec.data.target].notna().any()))
+
+
+def _suite(pipeline: Pipeline, *, has_labels: bool) -> Suite:
     suite, data = Suite.load(pipeline.load_module("expectations")), pipeline.spec.data
-    return suite.without(data.target) if data.labels and frame[data.target].isna().all() else suite
+    return suite if has_labels or not data.labels else suite.without(data.target)
 
 
-def _store_quarantine(table: pa.Table, sieve: Sieve, snapshot: Snapshot, store: ObjectStore, work: Path) -> str | None:
-    if sieve.kept.all():
+def _with_reasons(table: pa.Table, sieve: Sieve) -> pa.Table:
+    return table.filter(pa.array(~sieve.kept)).append_column(_REASON, pa.array(sieve.reasons(), pa.string()))
+
+
+def _store_quarantine(
+    bad: Iterator[pa.Table], checked: Outcome, snapshot: Snapshot, store: ObjectStore, work: Path
+) -> str | None:
+    if checked.rows_kept == checked.rows:
         return None
-    bad = table.filter(pa.array(~sieve.kept)).append_column(REASON_COLUMN, pa.array(sieve.reasons(), pa.string()))
     key = f"quarantine/{snapshot.pipeline}/{snapshot.key}/{snapshot.digest[:16]}.parquet"
-    write_parquet(bad, work / "quarantine.parquet")
+    first = next(bad)
+    write_parts(chain([first], bad), first.schema, work / "quarantine.parquet")
     store.put_file(key, work / "quarantine.parquet")
     return key
 
 
-def _store_report(checked: Checked, snapshot: Snapshot, quarantine_key: str | None, store: ObjectStore) -> str:
+def _store_report(checked: Outcome, snapshot: Snapshot, quarantine_key: str | None, store: ObjectStore) -> str:
     """The page for people, and the same as JSON beside it."""
     report = PageReport(
         pipeline=snapshot.pipeline,
@@ -92,9 +179,9 @@ def _store_report(checked: Checked, snapshot: Snapshot, quarantine_key: str | No
         suite_digest=checked.suite_digest,
         accepted=checked.refusal is None,
         verdict=_verdict(checked),
-        rows_delivered=len(checked.frame),
-        rows_valid=int(checked.sieve.kept.sum()),
-        reasons=checked.sieve.counts,
+        rows_delivered=checked.rows,
+        rows_valid=checked.rows_kept,
+        reasons=checked.reasons,
         quarantine_key=quarantine_key,
         findings=checked.findings,
     )
@@ -104,49 +191,34 @@ def _store_report(checked: Checked, snapshot: Snapshot, quarantine_key: str | No
     return f"{key}.html"
 
 
-def _verdict(checked: Checked) -> str:
+def _verdict(checked: Outcome) -> str:
     if checked.refusal:
         return f"Refused. {checked.refusal}"
-    homes = Counter(key for key in checked.sieve.elsewhere if key)
-    return f"Accepted. {told(homes)}" if homes else "Accepted."
+    return f"Accepted. {told(checked.homes)}" if checked.homes else "Accepted."
 
 
 def valid_rows(table: pa.Table, sieve: Sieve, data: DataSection) -> pa.Table:
     """The rows of ``table`` with nothing against them, sorted by time and key."""
-    by = [(name, "ascending") for name in dict.fromkeys((data.time, *data.key))]
-    return table.filter(pa.array(sieve.kept)).sort_by(by)
+    return table.filter(pa.array(sieve.kept)).sort_by([(name, "ascending") for name in sorted_by(data)])
+
+
+def sorted_by(data: DataSection) -> list[str]:
+    """The columns by which the rows of a partition are in order."""
+    return list(dict.fromkeys((data.time, *data.key)))
 
 
 def _store_partition(
-    pipeline: Pipeline,
-    checked: Checked,
-    table: pa.Table,
-    snapshot: Snapshot,
-    quarantine_key: str | None,
-    docs_key: str,
-    store: ObjectStore,
-    work: Path,
-) -> Validated:
-    data = pipeline.spec.data
-    valid = valid_rows(table, checked.sieve, data)
-    write_parquet(valid, work / "partition.parquet")
-    sha256 = file_sha256(work / "partition.parquet")
-    record = store.put_file(
-        f"partitions/{snapshot.pipeline}/{snapshot.key}/{sha256}.parquet", work / "partition.parquet"
-    )
-    return Validated(
-        pipeline=snapshot.pipeline,
-        key=snapshot.key,
-        snapshot_digest=snapshot.digest,
-        object_key=record.name,
-        sha256=record.sha256,
-        n_bytes=record.n_bytes,
-        rows=valid.num_rows,
-        rows_quarantined=table.num_rows - valid.num_rows,
-        quarantine_key=quarantine_key,
-        quarantine_reasons=checked.sieve.counts,
-        docs_key=docs_key,
-        suite_digest=checked.suite_digest,
-        columns={name: str(kind) for name, kind in data.columns.items()},
-        rows_labelled=valid.num_rows - valid[data.target].null_count if data.labels else None,
-    )
+    rows: Iterator[pa.Table], pipeline: Pipeline, snapshot: Snapshot, store: ObjectStore, work: Path
+) -> tuple[FileRecord, int | None]:
+    """The stored file, and how many of its rows have a label where these come from a source of their own."""
+    data, path, labelled = pipeline.spec.data, work / "partition.parquet", 0
+
+    def counted() -> Iterator[pa.Table]:
+        nonlocal labelled
+        for table in rows:
+            labelled += table.num_rows - table[data.target].null_count
+            yield table
+
+    write_parts(counted(), schema(data.columns), path)
+    record = store.put_file(f"partitions/{snapshot.pipeline}/{snapshot.key}/{file_sha256(path)}.parquet", path)
+    return record, labelled if data.labels else None

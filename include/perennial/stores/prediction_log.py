@@ -22,13 +22,17 @@ added and never replaced. ``dataset_sha256`` is empty there, since rows of a req
 ``scored_at`` is of each answer, and one file may hold several versions. A row may be asked for many times.
 """
 
+import contextlib
 import datetime as dt
 import io
+import math
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +40,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.perennial.blocks import Blocks, of_parquet
 from include.perennial.contracts import FileRecord
-from include.perennial.digests import bytes_sha256
+from include.perennial.digests import file_sha256
 from include.perennial.errors import IntegrityError
 from include.perennial.gate.evidence import Floats
 from include.perennial.gate.tasks import BINARY, Task
@@ -46,7 +51,7 @@ from include.perennial.partitions import UTC
 from include.perennial.spec import PREDICTION_COLUMNS, ColumnType
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.stores.prediction_folder import online_predictions_of, predictions_of
-from include.perennial.tables import from_frame, write_parquet
+from include.perennial.tables import from_frame, write_parquet, write_parts
 
 _PREFIX, _SUFFIX = "v", ".parquet"
 _FACTS = set(PREDICTION_COLUMNS) - {"p", "class"}
@@ -107,15 +112,34 @@ class PredictionLog:
         self, source: Source, rows: pd.DataFrame, columns: Mapping[str, ColumnType], p: Floats, at: dt.datetime
     ) -> LoggedFile:
         """Log predictions ``p``, one of each row, of ``rows``, which have the time and key columns ``columns``."""
-        said = {name: pa.array(values) for name, values in self.task.logged(p).items()}
-        table = from_frame(rows[list(columns)], columns, f"predictions of partition {source.key}")
-        for name, values in {**said, **_facts(source, len(p), at)}.items():
-            table = table.append_column(name, values)
+        return self.write_parts(source, columns, [(rows, p)], at)
+
+    def write_parts(
+        self,
+        source: Source,
+        columns: Mapping[str, ColumnType],
+        parts: Iterable[tuple[pd.DataFrame, Floats]],
+        at: dt.datetime,
+    ) -> LoggedFile:
+        """The same file from rows and predictions that come one after the other; there is at least one row."""
+        means: list[tuple[int, float]] = []
+
+        def told() -> Iterator[pa.Table]:
+            for rows, p in parts:
+                said = {name: pa.array(values) for name, values in self.task.logged(p).items()}
+                table = from_frame(rows[list(columns)], columns, f"predictions of partition {source.key}")
+                for name, values in {**said, **_facts(source, len(p), at)}.items():
+                    table = table.append_column(name, values)
+                means.append((len(p), self.task.mean_prediction(p)))
+                yield table
+
+        tables = told()
+        first = next(tables)
         with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
             path = Path(folder, "predictions.parquet")
-            write_parquet(table, path)
+            rows = write_parts(chain([first], tables), first.schema, path)
             record = self._store.put_file(_object_key(source.pipeline, source.key, source.version), path)
-        return LoggedFile(source, at, table.num_rows, self.task.mean_prediction(p), record)
+        return LoggedFile(source, at, rows, _mean(means), record)
 
     def find(self, source: Source) -> LoggedFile | None:
         """The file that holds exactly the predictions of ``source``; None if it is missing or about something else.
@@ -123,17 +147,31 @@ class PredictionLog:
         Raises:
             IntegrityError: the file is damaged.
         """
+        with self.opened(source) as logged:
+            return logged[0] if logged else None
+
+    @contextlib.contextmanager
+    def opened(self, source: Source) -> Iterator[tuple[LoggedFile, Blocks] | None]:
+        """The same with its rows, to be read while the block lasts, after a look at the whole file.
+
+        Raises:
+            IntegrityError: the file is damaged.
+        """
         key = _object_key(source.pipeline, source.key, source.version)
         if not self._store.exists(key):
-            return None
-        data = self._store.get_bytes(key)
-        frame = _read(data, key)
-        first = frame.iloc[0]
-        if (first["dataset_sha256"], bool(first["shadow"])) != (source.dataset_sha256, source.shadow):
-            return None
-        record = FileRecord(name=key, sha256=bytes_sha256(data), n_bytes=len(data))
-        mean_p = self.task.mean_prediction(self.task.read_logged(frame))
-        return LoggedFile(source, first["scored_at"].to_pydatetime(), len(frame), mean_p, record)
+            yield None
+            return
+        with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
+            path = self._store.get_file(key, Path(folder, "predictions.parquet"))
+            blocks, first = _looked_at(path, key)
+            if (first["dataset_sha256"], bool(first["shadow"])) != (source.dataset_sha256, source.shadow):
+                yield None
+                return
+            said = [field.name for field in blocks.schema if pa.types.is_floating(field.type)]
+            p = (self.task.read_logged(frame) for frame in blocks.frames(said))
+            mean = _mean([(len(values), self.task.mean_prediction(values)) for values in p])
+            record = FileRecord(name=key, sha256=file_sha256(path), n_bytes=path.stat().st_size)
+            yield LoggedFile(source, first["scored_at"].to_pydatetime(), blocks.rows, mean, record), blocks
 
     def read(self, pipeline: str, key: str) -> pd.DataFrame:
         """All predictions of a partition, files in order of the model version; no rows if there are none.
@@ -156,14 +194,17 @@ class PredictionLog:
             write_parquet(pa.concat_tables([answer.table() for answer in answers]), path)
             return self._store.put_file(f"{online_predictions_of(pipeline, key)}{name}", path)
 
-    def read_online(self, pipeline: str, key: str) -> pd.DataFrame:
+    def read_online(self, pipeline: str, key: str, only: pd.DataFrame | None = None) -> pd.DataFrame:
         """All answers of the model server about rows of a partition, oldest file first; no rows if there are none.
+
+        With ``only``, those about rows with its time and key, which are its columns.
 
         Raises:
             IntegrityError: a file is damaged.
         """
         names = self._store.list(online_predictions_of(pipeline, key))
-        frames = [_read(self._store.get_bytes(name), name) for name in names]
+        read = (_read(self._store.get_bytes(name), name) for name in names)
+        frames = [frame if only is None else frame.merge(only, on=list(only.columns)) for frame in read]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
 
     def names(self, pipeline: str) -> list[str]:
@@ -202,6 +243,28 @@ def _facts(source: Source, n: int, at: dt.datetime) -> dict[str, pa.Array]:
         "scored_at": pa.repeat(pa.scalar(at.astimezone(UTC), _SCORED_AT), n),
         "shadow": pa.repeat(pa.scalar(source.shadow), n),
     }
+
+
+def _mean(means: Sequence[tuple[int, float]]) -> float:
+    """Mean of parts, each with its number of rows."""
+    if len(means) == 1:
+        return means[0][1]
+    return math.fsum(n * mean for n, mean in means) / sum(n for n, _ in means)
+
+
+def _looked_at(path: Path, name: str) -> tuple[Blocks, "pd.Series[Any]"]:
+    """The rows of a file whose every page was read once, and the first of them."""
+    try:
+        blocks = of_parquet(path, pq.read_schema(path))
+        first = None
+        for table in blocks.tables():
+            first = first if first is not None else table.slice(0, 1).to_pandas().iloc[0]
+    except (pa.ArrowException, IntegrityError, OSError) as error:
+        raise _damaged(name, first_line(error)) from error
+    missing = _FACTS - set(blocks.schema.names)
+    if missing or first is None:
+        raise _damaged(name, f"it lacks {', '.join(sorted(missing)) or 'rows'}")
+    return blocks, first
 
 
 def _read(data: bytes, name: str) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from include.perennial.stores.objects import LocalObjects
 from include.perennial.stores.prediction_log import Online, PredictionLog
 from include.perennial.stores.tracking.runs import RunRecord, Tracking
 from include.perennial.tables import from_frame
+from tests.large_partitions import held_at_once
 from tests.model_shelf import Shelf
 from tests.promotions import decide as judged
 from tests.training_runs import FIRST, Data, make_plan, publish_frame, publish_weeks, toy_frame
@@ -345,3 +346,34 @@ def test_what_could_not_be_measured_has_no_report(world: World, runs: Tracking) 
     world.publish(5, toy_frame(5))
 
     assert world.report(5, runs) is None
+
+
+def test_of_a_large_partition_a_sample_is_measured_and_says_so(world: World) -> None:
+    world.crown("1")
+    whole = world.arrive(5)
+    rows = len(toy_frame(5))
+
+    with held_at_once(400, block=256):
+        sampled = world.measure(5)
+        again = world.measure(5)
+
+    assert (sampled.rows, sampled.rows_read, whole.rows_read) == (rows, 400, None)
+    assert f"in a sample of 400 of its {rows} rows" in sampled.sentence
+    assert sampled.matured
+    assert sampled.matured.rows == 400
+    volume = [[s.value for s in one.signals if s.kind is SignalKind.VOLUME] for one in (whole, sampled)]
+    assert volume[0] == volume[1]
+    assert again == sampled
+
+
+def test_where_scoring_has_refused_rows_the_others_are_measured_by_their_keys(world: World) -> None:
+    world.crown("1")
+    gx = "import great_expectations.expectations as gxe\n"
+    text = gx + "BATCH = []\nROWS = [gxe.ExpectColumnValuesToBeBetween(column='signal', max_value=2.0)]\n"
+    world.pipeline = replace(world.pipeline, sources={**world.pipeline.sources, "expectations.py": text})
+    whole = world.arrive(5)
+    rows = len(toy_frame(5))
+    assert whole.rows < rows
+
+    with held_at_once(rows - 1, block=256):
+        assert world.measure(5) == whole

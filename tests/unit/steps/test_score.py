@@ -27,6 +27,7 @@ from include.perennial.stores.ledger import EventKind, Ledger, Registered
 from include.perennial.stores.objects import LocalObjects
 from include.perennial.stores.prediction_log import PredictionLog
 from include.perennial.stores.tracking.runs import Tracking
+from tests.large_partitions import held_at_once
 from tests.model_shelf import Shelf
 from tests.servers import free_port
 from tests.training_runs import FIRST, ROWS, Data, publish_frame, toy_frame
@@ -313,13 +314,15 @@ def test_expectations_of_today_guard_partitions_of_yesterday(world: World) -> No
         world.score(3)
 
 
-def test_rows_that_today_would_be_set_aside_are_not_scored_and_counted(world: World) -> None:
+@pytest.mark.parametrize("at_once", [1_000_000, 100], ids=["at once", "in blocks"])
+def test_rows_that_today_would_be_set_aside_are_not_scored_and_counted(world: World, at_once: int) -> None:
     world.crown("1", cutoff=2)
     gx = "import great_expectations.expectations as gxe\n"
     world.expect(gx + "BATCH = []\nROWS = [gxe.ExpectColumnValuesToBeBetween(column='signal', max_value=2.0)]\n")
     refused = int((toy_frame(3)["signal"] > 2.0).sum())
 
-    scored = world.score(3)
+    with held_at_once(at_once, block=256):
+        scored = world.score(3)
 
     assert scored.rows_refused == refused > 0
     assert not set(world.log.read("toy", WEEK[3])["id"]) & set(toy_frame(3).query("signal > 2.0")["id"])
@@ -385,3 +388,24 @@ def test_a_challenger_that_became_champion_is_logged_as_champion(world: World) -
     world.score(3)
 
     assert set(world.log.served("toy", WEEK[3])["model_version"]) == {"2"}
+
+
+def test_a_large_partition_is_scored_in_blocks_as_it_is_at_once(world: World, tmp_path: Path) -> None:
+    world.crown("1", cutoff=2)
+    at_once = world.score(3)
+    logged = world.log.read("toy", WEEK[3])
+    world.objects = LocalObjects(tmp_path / "other objects")
+
+    with held_at_once(100, block=64):
+        in_blocks = world.score(3)
+        again = world.score(3)
+
+    assert in_blocks.champion
+    assert at_once.champion
+    assert (in_blocks.champion.rows, again.verdict) == (ROWS, ScoreVerdict.ALREADY_SCORED)
+    assert in_blocks.champion.mean_p == pytest.approx(at_once.champion.mean_p)
+    facts = ["scored_at", "p"]
+    other = world.log.read("toy", WEEK[3])
+    pd.testing.assert_frame_equal(other.drop(columns=facts), logged.drop(columns=facts))
+    # A dot product of other rows at once may round its last bit otherwise.
+    assert np.allclose(other["p"], logged["p"], rtol=1e-14, atol=0)
