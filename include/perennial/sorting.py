@@ -30,8 +30,9 @@ def in_order(tables: Iterable[pa.Table], schema: pa.Schema, by: Sequence[str], f
     batches = (batch for table in tables for batch in _cast(table, plain).to_batches())
     reader = pa.RecordBatchReader.from_batches(plain, batches)
     order = ", ".join(f"c{schema.get_field_index(name)}" for name in by)
-    config = {"memory_limit": MEMORY, "threads": _THREADS, "temp_directory": str(folder)}
-    with duckdb.connect(":memory:", config=config) as connection:
+    with duckdb.connect(
+        ":memory:", config={"memory_limit": MEMORY, "threads": _THREADS, "temp_directory": str(folder)}
+    ) as connection:
         connection.register("delivered", reader)
         try:
             for batch in connection.sql(f"SELECT * FROM delivered ORDER BY {order}").to_arrow_reader(_BATCH_ROWS):  # noqa: S608 - numbers of columns

@@ -162,7 +162,7 @@ class Measurement(Contract):
     matured: MaturedPerformance | None = None
     estimated: EstimatedPerformance | None = None
     # Left out where all rows were measured, so that records from before there were samples stay equal.
-    rows_read: int | None = Field(None, exclude_if=lambda value: value is None)
+    rows_read: int | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def violations(self) -> tuple[Signal, ...]:

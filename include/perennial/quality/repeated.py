@@ -18,7 +18,7 @@ def hashes_of(keys: pd.DataFrame) -> Hashes:
     # Zero and minus zero are one key, with two forms.
     floats = keys.select_dtypes("float").columns
     plain = keys.assign(**{name: keys[name] + 0.0 for name in floats}) if len(floats) else keys
-    return pd.util.hash_pandas_object(plain, index=False).to_numpy()
+    return np.asarray(pd.util.hash_pandas_object(plain, index=False), dtype=np.uint64)
 
 
 def repeated(rows: Blocks, key: Sequence[str], hashes: Hashes, usable: Bools) -> Bools:

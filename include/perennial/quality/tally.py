@@ -66,8 +66,9 @@ class _Count:
     def take(self, result: ExpectationValidationResult) -> None:
         found = result.result
         self.error = self.error or crash_of(result.exception_info)
+        if not self.observed or (self.success and not result.success):
+            self.observed = observed_in(found)
         self.success &= bool(result.success)
-        self.observed = self.observed if self.observed and not result.success else observed_in(found)
         self.is_counted &= found.get("unexpected_count") is not None
         if self.is_counted:
             self.elements += found["element_count"]

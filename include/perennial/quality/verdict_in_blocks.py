@@ -1,6 +1,7 @@
 """From rows on disk to a verdict, as ``verdict`` has it: in two passes, a block at a time."""
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def check_blocks(spec: PipelineSpec, suite: Suite, partition: Partition, blocks:
     for one in masks:
         reasons.update({reason: int(np.bitwise_count(bits).sum()) for reason, bits in one.items()})
     ordered = {reason: reasons[reason] for reason in _order(suite) if reasons[reason]}
-    n_bad = sum(int(np.bitwise_count(np.bitwise_or.reduce(list(one.values()))).sum()) for one in masks if one)
+    n_bad = sum(_n_bad(one) for one in masks if one)
     refusal = (
         refusal_of(where, report.fatal, ordered, n_bad, blocks.rows, spec.data.quarantine_quota)
         if n_asked
@@ -186,6 +187,10 @@ def _spread(rows: Rows, asked: Sequence[Bits]) -> list[Bits]:
 
 def _order(suite: Suite) -> list[str]:
     return [OUTSIDE, NO_KEY, DUPLICATE, NOT_FINITE, *(label for label, _, _ in suite.expectations)]
+
+
+def _n_bad(masks: dict[str, Bits]) -> int:
+    return int(np.bitwise_count(functools.reduce(np.bitwise_or, masks.values())).sum())
 
 
 def _mask(bits: Bits, rows: int) -> Bools:

@@ -153,8 +153,7 @@ def test_rows_that_came_with_another_delivery_are_taken_in(tmp_path: Path) -> No
 
 
 def test_a_number_that_is_not_exact_beside_a_missing_one_is_refused_in_the_same_words() -> None:
-    rows = [row(n) for n in range(8)]
-    text = csv([*rows, row(8, count=2**53 + 1), *(row(n) for n in range(9, 14)), row(14, count=None)])
-    whole, in_blocks = of_both_ways([text], block=4)
+    files_of_one = [csv([row(n) for n in range(8)] + [row(8, count=2**53 + 1)]), csv([row(9), row(10, count=None)])]
+    whole, in_blocks = of_both_ways(files_of_one, block=4)
     assert "row 9, column 'count'" in str(whole.said)
     assert in_blocks.said == whole.said

@@ -353,14 +353,14 @@ def test_of_a_large_partition_a_sample_is_measured_and_says_so(world: World) -> 
     whole = world.arrive(5)
     rows = len(toy_frame(5))
 
-    with held_at_once(400, block=256):
+    with held_at_once(550, block=256):
         sampled = world.measure(5)
         again = world.measure(5)
 
-    assert (sampled.rows, sampled.rows_read, whole.rows_read) == (rows, 400, None)
-    assert f"in a sample of 400 of its {rows} rows" in sampled.sentence
+    assert (sampled.rows, sampled.rows_read, whole.rows_read) == (rows, 550, None)
+    assert f"in a sample of 550 of its {rows} rows" in sampled.sentence
     assert sampled.matured
-    assert sampled.matured.rows == 400
+    assert sampled.matured.rows == 550
     volume = [[s.value for s in one.signals if s.kind is SignalKind.VOLUME] for one in (whole, sampled)]
     assert volume[0] == volume[1]
     assert again == sampled
