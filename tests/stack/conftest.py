@@ -61,11 +61,7 @@ class Live:
         for step in steps:
             self.airflow.wait_for_dag(f"{name}.{step}", timeout_s=120)
             self.airflow.unpause(f"{name}.{step}")
-        # The scheduled training would wait for a week of the present, and the others for it.
-        train = f"{name}.train"
-        self._until(lambda: bool(self.airflow.runs(train)), f"the scheduled run of {train}")
-        for run in self.airflow.runs(train):
-            self.airflow.call("PATCH", f"/dags/{train}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+        end_scheduled_training(self.airflow, name)
 
     def decisions(self, pipeline: str) -> dict[str, Decision]:
         """The judged decisions of a pipeline by as-of week."""
@@ -79,7 +75,7 @@ class Live:
 
     def backfill(self, dag_id: str, first: str, last: str, **options: Any) -> list[dict]:
         """Backfill and wait; the runs in the order in which they started."""
-        self._until(lambda: not self.airflow.active_backfills(dag_id), f"an earlier backfill of {dag_id} to end")
+        until(lambda: not self.airflow.active_backfills(dag_id), f"an earlier backfill of {dag_id} to end")
         self.airflow.backfill(dag_id, first, last, **options)
         return self.wait_for_backfill(dag_id, first, last)
 
@@ -92,16 +88,26 @@ class Live:
             runs[:] = [r for r in runs if first <= r["partition_key"] <= last]
             return bool(runs) and all(r["state"] in TERMINAL_STATES for r in runs)
 
-        self._until(ended, f"the backfill of {dag_id}", timeout_s)
+        until(ended, f"the backfill of {dag_id}", timeout_s)
         assert {r["state"] for r in runs} == {"success"}, runs
         return sorted(runs, key=lambda r: r["start_date"])
 
-    def _until(self, reached: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not reached():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {timeout_s} s for {what}")
-            time.sleep(0.3)
+
+def end_scheduled_training(airflow: Airflow, name: str) -> None:
+    """End the run of the schedule: it would wait for a week of the present, which has no data here, and others for it."""
+    dag_id = f"{name}.train"
+    until(lambda: bool(airflow.runs(dag_id)), f"the scheduled run of {dag_id}", timeout_s=240)
+    for run in airflow.runs(dag_id):
+        airflow.call("PATCH", f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+
+
+def until(reached: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
+    """Wait, or tell what was waited for."""
+    deadline = time.monotonic() + timeout_s
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout_s} s for {what}")
+        time.sleep(0.3)
 
 
 @pytest.fixture(scope="session")

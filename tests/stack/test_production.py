@@ -28,6 +28,7 @@ from include.perennial.partitions import Partition, Period
 from include.perennial.settings import Settings
 from include.perennial.stores.ledger import EventKind, Ledger
 from include.perennial.stores.tracking.registry import Registry
+from tests.stack.conftest import end_scheduled_training
 
 NAME = "light"
 WEEKS = ("2013-01-07", "2013-01-14", "2013-01-21")
@@ -201,6 +202,7 @@ def test_a_hundred_triggers_of_eight_clients_start_one_training_run(stack: Produ
     assert weeks[-1] == CUTOFF
     crown(stack, WATCHED, *weeks)
     airflow, train, monitor = Airflow(stack), f"{WATCHED}.train", f"{WATCHED}.monitor"
+    end_scheduled_training(airflow, WATCHED)
     before = len(airflow.runs(train))
     # Where it is scored there is one trigger already: that of its predictions.
     for step in ("score", "monitor"):

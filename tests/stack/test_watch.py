@@ -18,7 +18,7 @@ from include.perennial.monitor.decision import Outcome
 from include.perennial.partitions import Partition, Period
 from include.perennial.steps.decide import Evaluation
 from include.perennial.stores.ledger import EventKind
-from tests.stack.conftest import Live
+from tests.stack.conftest import Live, end_scheduled_training
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -92,7 +92,7 @@ def test_weeks_without_a_champion_are_not_monitored(watched: Live) -> None:
 
 def test_an_ordinary_week_is_measured_and_asks_for_nothing(watched: Live) -> None:
     watched.airflow.unpause(f"{SHIFTED}.train")
-    _end_scheduled_training(watched)
+    end_scheduled_training(watched.airflow, SHIFTED)
     run_id = watched.airflow.trigger(f"{SHIFTED}.train", {"partition": CUTOFF, "reason": "first model"})
     assert watched.airflow.wait(f"{SHIFTED}.train", run_id)["state"] == "success"
 
@@ -202,14 +202,6 @@ def _kill_retrain(live: Live) -> None:
                 return
         time.sleep(0.01)
     raise TimeoutError(f"{dag_id}.retrain never ran")
-
-
-def _end_scheduled_training(live: Live) -> None:
-    """The weekly schedule would wait for a week of the present, which has no data here, and the others for it."""
-    dag_id = f"{SHIFTED}.train"
-    _until(lambda: bool(live.airflow.runs(dag_id)))
-    for run in live.airflow.runs(dag_id):
-        live.airflow.call("PATCH", f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
 
 
 def _evaluation(live: Live, key: str) -> Evaluation:
