@@ -94,7 +94,7 @@ class Live:
 
 
 def end_scheduled_training(airflow: Airflow, name: str) -> None:
-    """End the run of the schedule: it would wait for a week of the present, which has no data here, and others for it."""
+    """End the run of the schedule: it would wait for a week of the present, which has no data, and others for it."""
     dag_id = f"{name}.train"
     until(lambda: bool(airflow.runs(dag_id)), f"the scheduled run of {dag_id}", timeout_s=240)
     for run in airflow.runs(dag_id):

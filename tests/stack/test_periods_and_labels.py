@@ -18,7 +18,7 @@ from include.perennial.contracts import Decision, Trigger
 from include.perennial.monitor.measurement import LabelStatus, Measurement, MeasurementStatus
 from include.perennial.partitions import Partition, Period
 from include.perennial.stores.ledger import EventKind
-from tests.stack.conftest import Live
+from tests.stack.conftest import Live, until
 from tests.stack.small_pipelines import ROWS, Outcomes, Small, measured
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -88,7 +88,7 @@ class World:
         return self.live.decisions(small.name)[small.key(n)]
 
     def until(self, reached: Callable[[], bool], what: str) -> None:
-        self.live._until(reached, what, 240)
+        until(reached, what, 240)
 
 
 @pytest.fixture(scope="module")
