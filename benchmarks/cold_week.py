@@ -11,26 +11,27 @@ import sys
 import time
 from typing import Any
 
+# The imports below are what a cold script pays first, and are measured.
 _STARTED = time.perf_counter()
 
-import include.perennial.preload  # noqa: E402, F401 - measured: this is the cold script's import bill
-from include.perennial.contracts import TrainingRequest, Trigger  # noqa: E402
-from include.perennial.partitions import Partition  # noqa: E402
-from include.perennial.pipeline_folder import load_pipeline  # noqa: E402
-from include.perennial.settings import S3Access, Settings  # noqa: E402
-from include.perennial.steps.fit import fit_candidate  # noqa: E402
-from include.perennial.steps.judge import judge, rejudge  # noqa: E402
-from include.perennial.steps.plan import NotReady, plan_training  # noqa: E402
-from include.perennial.steps.promote import promote  # noqa: E402
-from include.perennial.steps.register import register  # noqa: E402
-from include.perennial.steps.snapshot import take_snapshot  # noqa: E402
-from include.perennial.steps.validate import validate  # noqa: E402
-from include.perennial.steps.version import publish_partition  # noqa: E402
-from include.perennial.stores.datasets import DataRegistry  # noqa: E402
-from include.perennial.stores.ledger import Ledger  # noqa: E402
-from include.perennial.stores.objects import ObjectStore  # noqa: E402
-from include.perennial.stores.tracking.registry import Registry  # noqa: E402
-from include.perennial.stores.tracking.runs import Tracking  # noqa: E402
+import include.perennial.preload  # noqa: F401 - every library that a task may need
+from include.perennial.contracts import TrainingRequest, Trigger
+from include.perennial.partitions import Partition
+from include.perennial.pipeline_folder import load_pipeline
+from include.perennial.settings import S3Access, Settings
+from include.perennial.steps.fit import fit_candidate
+from include.perennial.steps.judge import judge, rejudge
+from include.perennial.steps.plan import NotReady, plan_training
+from include.perennial.steps.promote import promote
+from include.perennial.steps.register import register
+from include.perennial.steps.snapshot import take_snapshot
+from include.perennial.steps.validate import validate
+from include.perennial.steps.version import publish_partition
+from include.perennial.stores.datasets import DataRegistry
+from include.perennial.stores.ledger import Ledger
+from include.perennial.stores.objects import ObjectStore
+from include.perennial.stores.tracking.registry import Registry
+from include.perennial.stores.tracking.runs import Tracking
 
 
 class NoConnections:
