@@ -12,6 +12,7 @@ from include.perennial.errors import DataError
 MESSAGE_LIMIT = 2000
 _VALUE_LIMIT = 80
 _PART_LIMIT = 400
+_NAMES_COMPARED = 10_000
 
 
 def clipped(text: str, limit: int) -> str:
@@ -39,8 +40,8 @@ def shown_names(names: Iterable[str], limit: int = 8) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` for the nearest of ``known``, or nothing."""
-    near = difflib.get_close_matches(name, list(known)[:500], n=1)
+    """`` (did you mean 'x'?)`` for the nearest of ``known``, or nothing. The same for a set in any order."""
+    near = difflib.get_close_matches(name, sorted(known)[:_NAMES_COMPARED], n=1)
     return f" (did you mean {shown(near[0], 40)}?)" if near else ""
 
 
