@@ -25,7 +25,7 @@ from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.sources import files, python_source, sql
 from include.perennial.sources.connections import Connections, EnvironmentConnections, SettingsConnections
-from include.perennial.sources.reading import Keep, read_files, read_tables
+from include.perennial.sources.reading import Columns, Form, Keep, read_files, read_tables
 from include.perennial.sources.wanted import OfPartition, WithKeys
 from include.perennial.spec import ColumnType, DataSection, FilesSource, PythonSource, SqlSource
 from include.perennial.tables import from_frame, to_frame
@@ -135,8 +135,8 @@ def read_in_tables(pipeline: Pipeline, partition: Partition, folder: Path) -> It
     if isinstance(spec.source, PythonSource):
         raise BadInput(f"{spec.name} has a source.py, which gives its rows as one frame: read that.")
     keep = OfPartition(partition, data.time) if spec.source.is_snapshot else None
-    kind, null_values = _form(spec.source)
-    for table in read_tables(sorted(folder.iterdir()), kind, data.delivered, null_values, data.zone, keep):
+    form = _form(spec.source, data.delivered, data.zone)
+    for table in read_tables(sorted(folder.iterdir()), form, keep):
         yield _with_target(table, data)
     if keep:
         keep.tell(f"partition {partition.key} of a snapshot")
@@ -186,9 +186,9 @@ def _rows(asked: _Asked, folder: Path, keep: Keep | None) -> pa.Table:
         where = f"source.py: the frame of {name} for {shown(asked.partition.key)}"
         table = from_frame(frame, asked.columns, where, zone)
         return keep(table) if keep else table
-    kind, null_values = _form(source)
-    return read_files(sorted(folder.iterdir()), kind, asked.columns, null_values, zone, keep)
+    return read_files(sorted(folder.iterdir()), _form(source, asked.columns, zone), keep)
 
 
-def _form(source: FilesSource | SqlSource) -> tuple[str, tuple[str, ...]]:
-    return (source.format, source.null_values) if isinstance(source, FilesSource) else ("parquet", ())
+def _form(source: FilesSource | SqlSource, columns: Columns, zone: str) -> Form:
+    kind, nulls = (source.format, source.null_values) if isinstance(source, FilesSource) else ("parquet", ())
+    return Form(kind, columns, nulls, zone)

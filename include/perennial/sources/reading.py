@@ -5,6 +5,7 @@ Rows of CSV are counted like a spreadsheet does: the header is row 1.
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,54 +28,50 @@ _BLOCK_BYTES = 1 << 24
 _BATCH_ROWS = 1 << 16
 
 
-def read_files(
-    paths: Sequence[Path],
-    kind: str,
-    columns: Columns,
-    null_values: Sequence[str],
-    zone: str = "UTC",
-    keep: Keep | None = None,
-) -> pa.Table:
+@dataclass(frozen=True)
+class Form:
+    """How files are written.
+
+    Args:
+        kind: ``csv``, ``jsonl`` or ``parquet``; CSV and JSON lines may be gzip.
+        columns: the declared ones, which a table is to have.
+        null_values: CSV cells that mean a missing value.
+        zone: time zone in which moments without one are.
+    """
+
+    kind: str
+    columns: Columns
+    null_values: Sequence[str] = ()
+    zone: str = "UTC"
+
+
+def read_files(paths: Sequence[Path], form: Form, keep: Keep | None = None) -> pa.Table:
     """All rows of ``paths``, in their order, with exactly the declared columns and types.
 
     Files are read some thousands of rows at a time; with ``keep`` memory grows with what it leaves, not with the file.
 
     Args:
-        kind: ``csv``, ``jsonl`` or ``parquet``; CSV and JSON lines may be gzip.
-        null_values: CSV cells that mean a missing value.
-        zone: time zone in which moments without one are.
         keep: the rows that are wanted of a table of the declared columns.
 
     Raises:
         DataError: a file cannot be read as that, a column is missing, or a value is not of its type.
     """
-    tables = list(read_tables(paths, kind, columns, null_values, zone, keep))
+    tables = list(read_tables(paths, form, keep))
     if not tables:
-        return schema(columns).empty_table()
+        return schema(form.columns).empty_table()
     # Again, as one: an integer that is exact in its own block may not be beside a null of another.
-    return conform(pa.concat_tables(tables), columns, shown_names([path.name for path in paths]))
+    return conform(pa.concat_tables(tables), form.columns, shown_names([path.name for path in paths]))
 
 
-def read_tables(
-    paths: Sequence[Path],
-    kind: str,
-    columns: Columns,
-    null_values: Sequence[str],
-    zone: str = "UTC",
-    keep: Keep | None = None,
-) -> Iterator[pa.Table]:
+def read_tables(paths: Sequence[Path], form: Form, keep: Keep | None = None) -> Iterator[pa.Table]:
     """The same rows, some thousands at a time, each table conforming by itself.
 
     Raises:
         DataError: as ``read_files``, once the place is reached.
     """
-    readers: dict[str, Callable[[Path], Iterator[pa.Table]]] = {
-        "csv": lambda path: _csv_tables(path, columns, null_values, zone),
-        "jsonl": lambda path: _json_tables(path, columns, zone),
-        "parquet": lambda path: _parquet_tables(path, columns, zone),
-    }
+    read = {"csv": _csv_tables, "jsonl": _json_tables, "parquet": _parquet_tables}[form.kind]
     for path in paths:
-        for table in readers[kind](path):
+        for table in read(path, form):
             yield keep(table) if keep else table
 
 
@@ -98,10 +95,11 @@ def peek(path: Path) -> tuple[int | None, tuple[str, ...]]:
 
 def read_csv(path: Path, columns: Columns, null_values: Sequence[str]) -> pa.Table:
     """A comma-separated file with a header. Every cell is read as text, then converted strictly."""
-    return read_files([path], "csv", columns, null_values)
+    return read_files([path], Form("csv", columns, null_values))
 
 
-def _csv_tables(path: Path, columns: Columns, null_values: Sequence[str], zone: str) -> Iterator[pa.Table]:
+def _csv_tables(path: Path, form: Form) -> Iterator[pa.Table]:
+    columns = form.columns
     check_text(path, "csv")
     names = read_header(path)
     if len(names) == 1 and len(columns) > 1:
@@ -112,13 +110,13 @@ def _csv_tables(path: Path, columns: Columns, null_values: Sequence[str], zone: 
             fix="export the file with commas, not semicolons or tabs",
         )
     check_header(names, columns, shown(path.name))
-    read, parse, convert, ragged = csv_options(list(columns), null_values, _BLOCK_BYTES)
+    read, parse, convert, ragged = csv_options(list(columns), form.null_values, _BLOCK_BYTES)
     row = 2
     try:
         with pyarrow.csv.open_csv(stream(path), read, parse, convert) as reader:
             for batch in reader:
                 table = pa.Table.from_batches([batch])
-                yield conform(table, columns, shown(path.name), row, zone)
+                yield conform(table, columns, shown(path.name), row, form.zone)
                 row += table.num_rows
     except _UNREADABLE as error:
         raise _ragged(path, ragged[0]) if ragged else _unreadable(path, "CSV", error) from None
@@ -147,8 +145,9 @@ def csv_options(
     )
 
 
-def _json_tables(path: Path, columns: Columns, zone: str) -> Iterator[pa.Table]:
+def _json_tables(path: Path, form: Form) -> Iterator[pa.Table]:
     """JSON objects, one per line. A key that is absent from a line is a missing value."""
+    columns = form.columns
     check_text(path, "jsonl")
     # Without this, text that looks like a moment would be taken for one, and lose its spelling.
     as_text = [n for n, kind in columns.items() if kind in (ColumnType.STRING, ColumnType.TIMESTAMP, ColumnType.DATE)]
@@ -162,25 +161,26 @@ def _json_tables(path: Path, columns: Columns, zone: str) -> Iterator[pa.Table]:
             table = _json(block, explicit)
             for name in set(columns) - set(table.column_names):
                 table = table.append_column(name, pa.nulls(table.num_rows))
-            yield conform(table.select(list(columns)), columns, shown(path.name), row, zone)
+            yield conform(table.select(list(columns)), columns, shown(path.name), row, form.zone)
             row += table.num_rows
     except _UNREADABLE as error:
         raise _unreadable(path, "JSON lines", error) from None
 
 
-def _parquet_tables(path: Path, columns: Columns, zone: str) -> Iterator[pa.Table]:
+def _parquet_tables(path: Path, form: Form) -> Iterator[pa.Table]:
     """A Parquet file; page checksums, where the writer left them, are verified."""
+    columns = form.columns
     row = 1
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             names = file.schema_arrow.names
             check_header(names, columns, shown(path.name))
             wanted = file.schema_arrow.empty_table().select(list(columns))
-            yield conform(wanted, columns, shown(path.name), zone=zone)
+            yield conform(wanted, columns, shown(path.name), zone=form.zone)
             for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
                 table = pa.Table.from_batches([batch])
                 table.validate(full=True)
-                yield conform(table, columns, shown(path.name), row, zone)
+                yield conform(table, columns, shown(path.name), row, form.zone)
                 row += table.num_rows
     except _UNREADABLE as error:
         raise _unreadable(path, "Parquet", error) from None

@@ -21,7 +21,7 @@ from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.sieve import told
 from include.perennial.quality.verdict_in_blocks import CheckedBlocks
 from include.perennial.sources import read, read_in_tables, read_labels
-from include.perennial.sources.reading import read_files
+from include.perennial.sources.reading import Form, read_files
 from include.perennial.spec import DataSection, PythonSource
 from include.perennial.stores.objects import ObjectStore
 from include.perennial.tables import from_frame, schema, to_frame, write_parquet, write_parts
@@ -55,7 +55,9 @@ def spool_delivered(pipeline: Pipeline, partition: Partition, folder: Path, work
     data, names = pipeline.spec.data, [path.name for path in sorted(folder.iterdir())]
     tables = read_in_tables(pipeline, partition, folder)
     if late.is_dir():
-        tables = _then_late(tables, read_files(sorted(late.iterdir(), reverse=True), "parquet", data.columns, ()), data)
+        tables = _then_late(
+            tables, read_files(sorted(late.iterdir(), reverse=True), Form("parquet", data.columns)), data
+        )
     return spooled(tables, schema(data.columns), work / "delivered.arrow", shown_names(names))
 
 
@@ -132,7 +134,7 @@ def _with_late(pipeline: Pipeline, frame: pd.DataFrame, folder: Path) -> pd.Data
     data = pipeline.spec.data
     # Of what was brought twice, what came last; the partition's own delivery before all others.
     files = sorted(folder.iterdir(), reverse=True)
-    late = read_files(files, "parquet", data.columns, ())
+    late = read_files(files, Form("parquet", data.columns))
     both = to_frame(pa.concat_tables([from_frame(frame, data.columns, "the delivery"), late]))
     again = both.duplicated(list(data.key)).to_numpy() & (np.arange(len(both)) >= len(frame))
     log.info("%d rows that came with other partitions are taken in, %d are here already",

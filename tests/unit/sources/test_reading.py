@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.perennial.errors import DataError
-from include.perennial.sources.reading import peek, read_files
+from include.perennial.sources.reading import Form, peek, read_files
 from include.perennial.spec import ColumnType
 from tests.deliveries import gz
 
@@ -21,7 +21,7 @@ def csv_rows(tmp_path: Path, *contents: str) -> list[tuple[object, ...]]:
     for i, content in enumerate(contents):
         paths.append(tmp_path / f"{i}.csv")
         paths[-1].write_bytes(content.encode())
-    table = read_files(paths, "csv", COLUMNS, NULLS)
+    table = read_files(paths, Form("csv", COLUMNS, NULLS))
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
@@ -47,7 +47,7 @@ def test_a_cell_is_what_stands_in_the_file(tmp_path: Path, text: str, expected: 
 
 def test_null_values_are_the_pipelines_own(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,n\nNA,-\n")
-    table = read_files([tmp_path / "a.csv"], "csv", COLUMNS, ("-",))
+    table = read_files([tmp_path / "a.csv"], Form("csv", COLUMNS, ("-",)))
     assert table.to_pylist() == [{"id": "NA", "n": None}]
 
 
@@ -61,12 +61,12 @@ def test_a_bad_file_among_good_ones_is_named(tmp_path: Path) -> None:
 
 
 def test_no_files_are_no_rows() -> None:
-    assert read_files([], "csv", COLUMNS, NULLS).num_rows == 0
+    assert read_files([], Form("csv", COLUMNS, NULLS)).num_rows == 0
 
 
 def test_json_text_that_looks_like_a_moment_stays_text(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": "2013-06-03T00:00:00Z", "n": 1}\n{"n": 2}\n')
-    table = read_files([tmp_path / "a.jsonl"], "jsonl", COLUMNS, NULLS)
+    table = read_files([tmp_path / "a.jsonl"], Form("jsonl", COLUMNS, NULLS))
     assert table["id"].to_pylist() == ["2013-06-03T00:00:00Z", None]
 
 

@@ -12,7 +12,7 @@ from include.perennial.errors import DataError, SpecError
 from include.perennial.partitions import Partition
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.sources import SettingsConnections, reading, sql
-from include.perennial.sources.reading import read_files
+from include.perennial.sources.reading import Form, read_files
 from include.perennial.sources.wanted import OfPartition
 from include.perennial.spec import ColumnType
 from include.perennial.steps.snapshot import take_snapshot
@@ -132,7 +132,7 @@ def test_a_large_file_is_read_in_blocks_of_which_only_the_wanted_rows_stay(
         return keep(table)
 
     columns = {"at": ColumnType.TIMESTAMP, "n": ColumnType.INTEGER}
-    table = read_files([path], kind, columns, ("",), "UTC", watched)
+    table = read_files([path], Form(kind, columns, ("",)), watched)
 
     assert sum(seen) == 5000
     assert max(seen) <= 1000
@@ -145,4 +145,4 @@ def test_a_bad_cell_is_named_by_its_row_in_the_whole_file(tmp_path: Path, monkey
     path.write_text("id,n\n" + "".join(f"a,{n}\n" for n in range(2000)) + "a,x\n")
 
     with pytest.raises(DataError, match=r"row 2002, column 'n': 'x'"):
-        read_files([path], "csv", {"id": ColumnType.STRING, "n": ColumnType.INTEGER}, ("",))
+        read_files([path], Form("csv", {"id": ColumnType.STRING, "n": ColumnType.INTEGER}, ("",)))
