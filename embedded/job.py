@@ -11,6 +11,7 @@ from embedded.config import Stack, dags_folder, with_free_ports
 from embedded.plan import Job, fixed
 from embedded.processes import running, running_stack
 from embedded.report import Outcome, Reader, Timings, step_times
+from include.perennial.errors import PerennialError
 from include.perennial.partitions import Period
 
 POLL_S = 0.5
@@ -21,7 +22,7 @@ FLIGHTS = fixed("flight_delays", Period.WEEK, "2013-01-07", "2013-03-04", "2013-
 Tell = Callable[[str], None]
 
 
-class LoopError(RuntimeError):
+class LoopError(PerennialError):
     """The loop did not close; the message says where and which log to read."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from include.perennial.errors import BadInput
 from include.perennial.partitions import Partition, Period, span
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.steps.check.newest import existing
+from include.perennial.sources.newest import existing
 
 TRAINED, WATCHED = 4, 7
 

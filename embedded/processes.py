@@ -33,6 +33,12 @@ class StackError(RuntimeError):
     """The stack did not come up; the message names the process and its log."""
 
 
+def timed_lines() -> Callable[[str], None]:
+    """Prints each line after the seconds since this call."""
+    started = time.monotonic()
+    return lambda line: print(f"[{time.monotonic() - started:6.1f} s] {line}", flush=True)
+
+
 def start(stack: Stack, tell: Callable[[str], None] = log.info) -> None:
     """Start what is not running and wait until all of it is healthy.
 

@@ -36,7 +36,7 @@ def main() -> int:
             workers = _workers_table(stack)
             scraped = _scraped(stack)
             tell("stopping everything")
-    except (job.LoopError, processes.StackError, ApiError, PerennialError, psycopg2.Error, OSError) as error:
+    except (processes.StackError, ApiError, PerennialError, psycopg2.Error, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

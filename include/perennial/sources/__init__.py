@@ -6,6 +6,8 @@
                  parses, ``text`` looks for what parsers forgive
 ``wanted``       which rows of a large delivery are taken
 ``batches``      the rows of a large file, some thousands at a time, for those who only look
+``newest``       which partitions there are, as far as that can be told without asking for each
+``narrow``       only the newest partitions of a file that holds all time
 ``connections``  how addresses and secrets are found
 
 Between the two stands the snapshot: what is read is what was stored.

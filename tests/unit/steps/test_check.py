@@ -12,8 +12,8 @@ from include.perennial import cli
 from include.perennial.digests import file_sha256
 from include.perennial.errors import BadInput
 from include.perennial.pipeline_folder import Pipeline
-from include.perennial.sources import EnvironmentConnections
-from include.perennial.steps.check import CheckReport, Level, Problem, check, narrow
+from include.perennial.sources import EnvironmentConnections, narrow
+from include.perennial.steps.check import CheckReport, Level, Problem, check
 from tests.deliveries import settings
 from tests.pipeline_folders import line_of
 from tests.training_runs import FEATURES, FIRST, SPEC, make_toy, toy_frame

@@ -2,7 +2,6 @@
 
 ``run``      the steps of the loop, one after another, each with its problems
 ``sample``   brings the newest few partitions into a scratch folder, as ingest would
-``newest``   which partitions a source has, ``narrow`` takes them out of a large file
 ``trial``    fits every candidate once, puts the best before the gate
 ``cost``     what a week will cost, from what was measured
 ``problems`` an error as file, line and remedy

@@ -17,10 +17,10 @@ from include.perennial.pipeline_folder import Pipeline
 from include.perennial.quality.suite import Suite
 from include.perennial.quality.verdict import Checked, check
 from include.perennial.sources import Connections, read_whole
+from include.perennial.sources.narrow import narrowed
+from include.perennial.sources.newest import listed, tried
 from include.perennial.sources.wanted import OfPartition
 from include.perennial.spec import FilesSource
-from include.perennial.steps.check.narrow import narrowed
-from include.perennial.steps.check.newest import listed, tried
 from include.perennial.steps.delivered import read_delivered
 from include.perennial.steps.snapshot import fetch_snapshot, take_snapshot
 from include.perennial.steps.validate import valid_rows

@@ -9,8 +9,8 @@ from include.perennial.errors import BadInput
 from include.perennial.partitions import UTC, Partition, Period, span
 from include.perennial.pipeline_folder import Pipeline
 from include.perennial.s3 import SCHEME
+from include.perennial.sources.narrow import partitions_in
 from include.perennial.spec import FilesSource
-from include.perennial.steps.check.narrow import partitions_in
 
 _TRIES = 4
 
