@@ -16,6 +16,7 @@ import include.perennial.steps.plan
 import include.perennial.steps.promote
 import include.perennial.steps.readiness
 import include.perennial.steps.register
+import include.perennial.steps.report
 import include.perennial.steps.score
 import include.perennial.steps.snapshot
 import include.perennial.steps.validate

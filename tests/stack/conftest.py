@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,32 @@ from include.perennial.stores.datasets import DataRegistry
 from include.perennial.stores.ledger import EventKind, Ledger
 from include.perennial.stores.tracking.registry import Registry
 
+HERE = Path(__file__).parent
 SECOND = "flights_again"
+# These have stacks of their own, and come before the one that the others share is started.
+ALONE = ("test_commands.py", "test_production.py")
+# Of these `make test` takes one, by the commit it runs on; `make heavy` takes all.
+IN_TURN = ("test_approval.py", "test_examples.py", "test_periods_and_labels.py")
+
+
+def turn() -> str:
+    """Whose turn it is at this commit."""
+    command = ["git", "-C", str(PROJECT), "rev-parse", "HEAD"]
+    head = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return IN_TURN[int(head or "0", 16) % len(IN_TURN)]
+
+
+def pytest_report_collectionfinish() -> str:
+    return f"of {', '.join(IN_TURN)} only {turn()} is not heavy at this commit"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    waiting = set(IN_TURN) - {turn()}
+    for item in items:
+        if item.path.parent == HERE and item.path.name in waiting:
+            item.add_marker(pytest.mark.heavy)
+    items.sort(key=lambda item: item.path.parent == HERE and item.path.name not in ALONE)
 
 
 @dataclass

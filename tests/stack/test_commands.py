@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ import pytest
 import requests
 
 from embedded.config import PROJECT, USER, open_stack
+from tests.stack.conftest import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -58,7 +58,7 @@ def test_ctrl_c_stops_everything_that_run_started(tmp_path: Path) -> None:
     assert running.stdout is not None
     while "starting" not in running.stdout.readline():
         assert running.poll() is None
-    time.sleep(3)
+    until(lambda: len(left_behind(tmp_path)) > 1, "processes of the stack")
 
     running.send_signal(signal.SIGINT)
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from include.perennial.monitor.decision import Outcome
 from include.perennial.partitions import Partition, Period
 from include.perennial.steps.decide import Evaluation
 from include.perennial.stores.ledger import EventKind
-from tests.stack.conftest import Live, end_scheduled_training
+from tests.stack.conftest import Live, end_scheduled_training, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -85,7 +85,7 @@ def watched(live: Live, people: list[str]) -> Live:
 
 
 def test_weeks_without_a_champion_are_not_monitored(watched: Live) -> None:
-    _until(lambda: len(_ended(watched, "score")) >= 9)
+    until(lambda: len(_ended(watched, "score")) >= 9, "nine weeks to be scored", 300)
 
     assert watched.airflow.runs(f"{SHIFTED}.monitor") == []
 
@@ -122,7 +122,11 @@ def test_a_shifted_week_starts_one_training_run_though_the_asking_task_is_killed
 
 
 def test_people_are_told_of_drift_and_of_what_is_late(watched: Live, people: list[str]) -> None:
-    _until(lambda: any(text.startswith(f"{SHIFTED}.train: late") for text in people))
+    until(
+        lambda: any(text.startswith(f"{SHIFTED}.train: late") for text in people),
+        "people to be told of what is late",
+        300,
+    )
 
     [drift] = [text for text in people if "a retrain was asked for" in text.splitlines()[0]]
     assert drift.startswith(f"{SHIFTED} {STRANGE}: ")
@@ -149,7 +153,7 @@ def test_an_unscored_week_waits_in_the_triggerer_until_it_is_scored(watched: Liv
     watched.airflow.pause(f"{SHIFTED}.score")
     watched.ingest(SHIFTED, WAITING, WAITING)
     run_id = watched.airflow.trigger(f"{SHIFTED}.monitor", {"partition": WAITING})
-    _until(lambda: _states(watched, run_id).get("ready") == "deferred")
+    until(lambda: _states(watched, run_id).get("ready") == "deferred", "the sensor to wait in the triggerer", 300)
 
     watched.airflow.unpause(f"{SHIFTED}.score")
     watched.airflow.trigger(f"{SHIFTED}.score", {"partition": WAITING})
@@ -162,7 +166,11 @@ def test_people_are_told_of_refused_data(watched: Live, people: list[str]) -> No
     run_id = watched.airflow.trigger(f"{SHIFTED}.ingest", {"partition": BROKEN})
 
     assert watched.airflow.wait(f"{SHIFTED}.ingest", run_id)["state"] == "failed"
-    _until(lambda: any(text.startswith(f"{SHIFTED} {BROKEN}: the delivery was refused") for text in people))
+    until(
+        lambda: any(text.startswith(f"{SHIFTED} {BROKEN}: the delivery was refused") for text in people),
+        "people to be told of the refusal",
+        300,
+    )
     [refused] = [text for text in people if text.startswith(f"{SHIFTED} {BROKEN}")]
     assert "hour" in refused
     events = watched.ledger.events(SHIFTED, [EventKind.DATA_REFUSED])
@@ -212,7 +220,7 @@ def _evaluation(live: Live, key: str) -> Evaluation:
         evaluations = [Evaluation.model_validate(event.payload) for event in live.ledger.events(SHIFTED, kinds)]
         return [one for one in evaluations if one.decision.key == key]
 
-    _until(lambda: bool(found()))
+    until(lambda: bool(found()), "the evaluation", 300)
     evaluation = found()[0]
     assert live.airflow.wait(f"{SHIFTED}.monitor", evaluation.evaluation)["state"] == "success"
     return evaluation
@@ -224,10 +232,3 @@ def _states(live: Live, run_id: str) -> dict[str, str]:
 
 def _ended(live: Live, step: str) -> list[dict]:
     return [run for run in live.airflow.runs(f"{SHIFTED}.{step}") if run["state"] in ("success", "failed")]
-
-
-def _until(reached: Callable[[], bool], timeout_s: float = 240) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not reached():
-        assert time.monotonic() < deadline, f"waited {timeout_s} s"
-        time.sleep(0.5)
