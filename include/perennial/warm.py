@@ -5,6 +5,7 @@ collections would walk, and by walking copy, everything that it shares with the 
 Nothing here starts a thread or opens a connection, so that forking stays safe.
 """
 
+import atexit
 import gc
 
 import numpy as np
@@ -17,3 +18,5 @@ curves(np.array([0, 1]), np.array([0.2, 0.8]))
 environment_digest()
 gc.collect()
 gc.freeze()
+# Else DuckDB, as it ends, takes what is frozen for leaked and fills the log with it.
+atexit.register(gc.unfreeze)
