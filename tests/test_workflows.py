@@ -76,7 +76,7 @@ def test_the_list_of_packages_names_every_pin(tmp_path: Path) -> None:
     venv = Path(sys.prefix)
     # Held against CycloneDX's schema by CI's own `make sbom`: that takes seconds.
     settings = [f"PYTHON={sys.executable}", f"VENV={venv}", f"BUILD={tmp_path}", "VALIDATE=--no-validate"]
-    command = ["make", "-s", "-o", str(venv / ".dev"), "sbom", *settings]
+    command = ["make", "-s", "-o", str(venv / ".uv"), "sbom", *settings]
 
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
 
