@@ -26,26 +26,30 @@ HERE = Path(__file__).parent
 SECOND = "flights_again"
 # These have stacks of their own, and come before the one that the others share is started.
 ALONE = ("test_commands.py", "test_production.py")
-# Of these `make test` takes one, by the commit it runs on; `make heavy` takes all.
-IN_TURN = ("test_approval.py", "test_examples.py", "test_periods_and_labels.py")
+# Of each group `make test` takes one, by the commit it runs on; `make heavy` takes all.
+IN_TURN = (
+    ("test_approval.py", "test_examples.py", "test_periods_and_labels.py"),
+    ("test_commands.py", "test_page_in_browser.py"),
+)
 
 
-def turn() -> str:
-    """Whose turn it is at this commit."""
+def waiting() -> list[str]:
+    """Those whose turn it is not at this commit."""
     command = ["git", "-C", str(PROJECT), "rev-parse", "HEAD"]
     head = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return IN_TURN[int(head or "0", 16) % len(IN_TURN)]
+    seed = int(head or "0", 16)
+    return [name for group in IN_TURN for name in group if name != group[seed % len(group)]]
 
 
 def pytest_report_collectionfinish() -> str:
-    return f"of {', '.join(IN_TURN)} only {turn()} is not heavy at this commit"
+    return f"heavy at this commit, for it is not their turn: {', '.join(waiting())}"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    waiting = set(IN_TURN) - {turn()}
+    late = waiting()
     for item in items:
-        if item.path.parent == HERE and item.path.name in waiting:
+        if item.path.parent == HERE and item.path.name in late:
             item.add_marker(pytest.mark.heavy)
     items.sort(key=lambda item: item.path.parent == HERE and item.path.name not in ALONE)
 
