@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from include.perennial.card_places import CardKeys
 from include.perennial.contracts import Promotion, PromotionStatus, Registration
 from include.perennial.partitions import Partition, Period
 from include.perennial.stores.ledger import Event, EventKind, Registered
-from tests.stack.conftest import Live
+from tests.stack.conftest import Live, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -130,7 +129,7 @@ def test_without_an_answer_in_time_it_stays_registered(asked: Live) -> None:
 def _waiting(live: Live, week: str) -> str:
     """A training run of ``week`` that waits for a person."""
     run_id = live.airflow.trigger(TRAIN, {"partition": week})
-    _until(lambda: _states(live, run_id).get("approve") == "awaiting_input")
+    until(lambda: _states(live, run_id).get("approve") == "awaiting_input", "the question to a person")
     # Airflow 3.3 takes an answer for a failed task until its scheduler, once a second, has seen the task park.
     time.sleep(2)
     return run_id
@@ -176,10 +175,3 @@ def _refusal(live: Live) -> Promotion:
 
 def _states(live: Live, run_id: str) -> dict[str, str]:
     return {one["task_id"]: one["state"] for one in live.airflow.task_instances(TRAIN, run_id)}
-
-
-def _until(reached: Callable[[], bool], timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not reached():
-        assert time.monotonic() < deadline, f"waited {timeout_s} s"
-        time.sleep(0.3)

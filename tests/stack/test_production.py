@@ -28,7 +28,7 @@ from include.perennial.partitions import Partition, Period
 from include.perennial.settings import Settings
 from include.perennial.stores.ledger import EventKind, Ledger
 from include.perennial.stores.tracking.registry import Registry
-from tests.stack.conftest import end_scheduled_training
+from tests.stack.conftest import end_scheduled_training, until
 
 NAME = "light"
 WEEKS = ("2013-01-07", "2013-01-14", "2013-01-21")
@@ -136,7 +136,9 @@ def test_the_log_of_a_task_outlives_its_worker(stack: Production, champion: str)
     airflow = Airflow(stack)
     [run] = [run for run in airflow.runs(f"{NAME}.train") if run["run_type"] == "backfill"]
 
-    assert "s3://" in airflow.log(f"{NAME}.train", run["dag_run_id"], "promote")
+    # A worker puts a log into the store once it has told of the task's end.
+    log_of = (f"{NAME}.train", run["dag_run_id"], "promote")
+    until(lambda: "s3://" in airflow.log(*log_of), "the log of promote in the store", 60)
 
 
 def test_prometheus_knows_the_champion(stack: Production, champion: str) -> None:
