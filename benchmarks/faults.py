@@ -40,13 +40,19 @@ NAME = "faults"
 WEEKS = [f"2013-{day}" for day in ("01-07", "01-14", "01-21", "01-28", "02-04", "02-11", "02-18", "02-25", "03-04")]
 FIRST_TRAINED = 3
 TIMEOUT_S = 900
-# Fits for seconds, so that a fault meets it in mid-training, and is small enough for the gate.
-SLOW = {
-    "forest": {
-        "estimator": "sklearn.ensemble.RandomForestClassifier",
-        "params": {"n_estimators": 150, "min_samples_leaf": 20, "max_features": 1.0},
-    }
-}
+# The light pipeline's own model, whose fit takes its time, so that a fault meets it in mid-training.
+MODEL = """\
+import time
+
+from sklearn.linear_model import LogisticRegression
+
+
+class Unhurried(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        time.sleep(5)
+        return super().fit(X, y, sample_weight)
+"""
+UNHURRIED = {"unhurried": {"estimator": "model.Unhurried", "params": {"C": 0.01, "max_iter": 200}}}
 # What must exist once for every trained week.
 ONCE = (EventKind.PARTITION_PUBLISHED, EventKind.JUDGED, EventKind.REGISTERED, EventKind.PROMOTED)
 _OF_A_RUN = frozenset({EventKind.REGISTERED, EventKind.PROMOTED})
@@ -174,7 +180,8 @@ def _light_code() -> Iterator[None]:
     shutil.copytree(PROJECT / "include" / "pipelines" / "flight_delays", base / "pipelines" / "flight_delays")
     shutil.copytree(PROJECT / "dags" / "perennial_dags", base / "dags" / "perennial_dags")
     shutil.copy(PROJECT / "dags" / "flight_delays.py", base / "dags")
-    write_light_pipeline(base / "pipelines", base / "dags", NAME, candidates=SLOW)
+    write_light_pipeline(base / "pipelines", base / "dags", NAME, candidates=UNHURRIED)
+    (base / "pipelines" / NAME / "model.py").write_text(MODEL)
     before = dict(os.environ)
     os.environ.update(PERENNIAL_PIPELINES=str(base / "pipelines"), PERENNIAL_DAGS=str(base / "dags"))
     try:
