@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
 
+import psutil
+
 from embedded.airflow_api import Airflow
 from embedded.config import TRAINING_POOL, TRAINING_SLOTS, Stack, environment
 from include.perennial.errors import PerennialError
@@ -190,7 +192,9 @@ def stop(stack: Stack) -> None:
             for pid in alive.values():
                 _signal_group(pid, signal.SIGTERM)
         time.sleep(0.2)
-    for pid in alive.values():
+    for name, pid in alive.items():
+        if _group_lives(pid):
+            log.warning("%s did not stop within %d s: killed", name, STOP_TIMEOUT_S)
         _signal_group(pid, signal.SIGKILL)
         _reap(pid)
     (stack.home / "processes.json").unlink(missing_ok=True)
@@ -204,12 +208,16 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def _group_lives(pid: int) -> bool:
+    """Whether a process of the group still runs; one that ended and that nobody has collected does not."""
     _reap(pid)
+    return any(_runs_in(process, pid) for process in psutil.process_iter())
+
+
+def _runs_in(process: psutil.Process, group: int) -> bool:
     try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.Error):
         return False
-    return True
 
 
 def _save(stack: Stack, pids: dict[str, int]) -> None:
