@@ -88,8 +88,8 @@ endif
 unit: $(VENV)/.dev ## what needs neither servers nor a scheduler
 	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server"
 
-heavy: $(VENV)/.dev ## the long campaigns: 200 kills, 200 races, coverage of the intervals, new counterexamples
-	$(BIN)/python -m pytest -n 2 -m "heavy and not stack"
+heavy: $(VENV)/.dev ## all that is long: 200 kills, 200 races, every test of the scheduler, coverage of the intervals, new counterexamples
+	$(BIN)/python -m pytest -n 2 -m "(heavy or long) and not stack"
 	$(BIN)/python -m pytest -m stack
 	$(BIN)/python -m pytest -n 2 -q -m "not heavy and not stack and not server" --hypothesis-profile=search
 

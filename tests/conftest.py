@@ -1,10 +1,15 @@
 """Settings of the whole suite."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Of what is marked `long` the suite runs one in so many, others at the next commit; `make heavy` runs all of it.
+TURNS = 3
 
 # Two busy cores must not turn a true property into a failure, and a checkout stays as it was.
 _CALM = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -12,6 +17,32 @@ settings.register_profile("suite", derandomize=True, **_CALM)
 # `make heavy` looks for new counterexamples; the suite tries the same examples every time.
 settings.register_profile("search", max_examples=1000, **_CALM)
 settings.load_profile("suite")
+
+
+def turn() -> int:
+    """Whose turn it is, by the commit that is tested."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    head = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return int(head or "0", 16) % TURNS
+
+
+def waiting(long: Sequence[str], now: int) -> set[str]:
+    """Those of ``long`` that wait while it is the turn ``now``: every one runs at one of ``TURNS`` turns."""
+    return {name for place, name in enumerate(sorted(long)) if place % TURNS != now}
+
+
+def pytest_report_header() -> str:
+    return f"long tests take turns by commit: this is turn {turn() + 1} of {TURNS}; `make heavy` runs all of them"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `long` and is not in turn is `heavy` at this commit; a file that is marked moves as one."""
+    marked = {item: next(item.iter_markers_with_node("long"), None) for item in items}
+    late = waiting({found[0].nodeid for found in marked.values() if found}, turn())
+    for item, found in marked.items():
+        if found and found[0].nodeid in late:
+            item.add_marker(pytest.mark.heavy)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,31 +25,9 @@ HERE = Path(__file__).parent
 SECOND = "flights_again"
 # These have stacks of their own, and come before the one that the others share is started.
 ALONE = ("test_commands.py", "test_production.py")
-# Of each group `make test` takes one, by the commit it runs on; `make heavy` takes all.
-IN_TURN = (
-    ("test_approval.py", "test_examples.py", "test_periods_and_labels.py"),
-    ("test_commands.py", "test_page_in_browser.py"),
-)
 
 
-def waiting() -> list[str]:
-    """Those whose turn it is not at this commit."""
-    command = ["git", "-C", str(PROJECT), "rev-parse", "HEAD"]
-    head = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    seed = int(head or "0", 16)
-    return [name for group in IN_TURN for name in group if name != group[seed % len(group)]]
-
-
-def pytest_report_collectionfinish() -> str:
-    return f"heavy at this commit, for it is not their turn: {', '.join(waiting())}"
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    late = waiting()
-    for item in items:
-        if item.path.parent == HERE and item.path.name in late:
-            item.add_marker(pytest.mark.heavy)
     items.sort(key=lambda item: item.path.parent == HERE and item.path.name not in ALONE)
 
 

@@ -14,7 +14,7 @@ from include.perennial.partitions import Partition, Period
 from include.perennial.stores.ledger import Event, EventKind, Registered
 from tests.stack.conftest import Live, until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]
 
 ASKED = "flights_asked"
 TRAIN = f"{ASKED}.train"

@@ -13,7 +13,7 @@ import requests
 from embedded.config import PROJECT, USER, open_stack
 from tests.stack.conftest import until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def command(home: Path, *words: str) -> subprocess.Popen[str]:

@@ -16,7 +16,7 @@ from include.perennial.steps.decide import EVALUATION_KINDS, Evaluation
 from include.perennial.stores.ledger import EventKind
 from tests.stack.conftest import Live
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(1500)]
 
 BYSTANDER = "flight_delays"
 

@@ -17,6 +17,7 @@ CHROMIUM = next(
 )
 pytestmark = [
     pytest.mark.stack,
+    pytest.mark.long,
     pytest.mark.timeout(300),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: install the package chromium"),
 ]

@@ -21,7 +21,7 @@ from include.perennial.stores.ledger import EventKind
 from tests.stack.conftest import Live, until
 from tests.stack.small_pipelines import ROWS, Outcomes, Small, measured
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(900)]
 
 LABEL_DELAY = 2
 STEPS = ("ingest", "score", "monitor", "train")

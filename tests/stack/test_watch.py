@@ -20,7 +20,7 @@ from include.perennial.steps.decide import Evaluation
 from include.perennial.stores.ledger import EventKind
 from tests.stack.conftest import Live, end_scheduled_training, until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(900)]
 
 SHIFTED = "flights_shifted"
 WEEKS = [Partition.of_key("2013-01-07", Period.WEEK).shift(n).key for n in range(26)]
