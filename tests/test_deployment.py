@@ -22,6 +22,7 @@ from include.perennial.serving.options import ServeOptions
 from include.perennial.settings import Settings
 
 COMPOSE = PROJECT / "docker-compose.yaml"
+HELM = PROJECT / "deploy" / "helm"
 # Files that set variables of containers and pods.
 DEPLOYED = [COMPOSE, *sorted((PROJECT / "deploy").rglob("*.y*ml")), PROJECT / "Dockerfile"]
 CODE = ("include", "plugins", "dags", "embedded")
@@ -109,10 +110,24 @@ def test_containers_set_what_the_tested_stack_sets(tmp_path: Path) -> None:
     assert "AIRFLOW__CORE__EXECUTOR" in environment(stack, CONTROL)
 
 
-def test_the_pool_of_training_is_made_by_the_name_that_the_dags_ask_for(tmp_path: Path) -> None:
-    services = compose()["services"]
-    pool = services["dag-processor"]["environment"]["PERENNIAL_TRAINING_POOL"]
-    script = services["migrate"]["command"][2].replace("$$", "$")
+def migration(where: str) -> tuple[str, str, int]:
+    """What migrates the databases, the training pool that the DAGs ask for there, and tasks that run at once."""
+    if where == "compose":
+        services = compose()["services"]
+        workers = [one for name, one in services.items() if name.startswith("worker")]
+        tasks = sum(int(one["environment"]["AIRFLOW__CELERY__WORKER_CONCURRENCY"]) for one in workers)
+        pool = services["dag-processor"]["environment"]["PERENNIAL_TRAINING_POOL"]
+        return services["migrate"]["command"][2].replace("$$", "$"), pool, tasks
+    [script] = yaml.safe_load((HELM / "values.yaml").read_text())["migrateDatabaseJob"]["args"][2:]
+    celery = yaml.safe_load((HELM / "values-celery-keda.yaml").read_text())
+    tasks = celery["workers"]["celery"]["keda"]["maxReplicaCount"] * celery["config"]["celery"]["worker_concurrency"]
+    settings = yaml.safe_load((HELM.parent / "kubernetes" / "base" / "settings.yaml").read_text())["data"]
+    return script, settings["PERENNIAL_TRAINING_POOL"], tasks
+
+
+@pytest.mark.parametrize("where", ["compose", "helm"])
+def test_the_pool_of_training_is_made_by_the_name_that_the_dags_ask_for(tmp_path: Path, where: str) -> None:
+    script, pool, tasks = migration(where)
     # The two commands are stand-ins that write down how they are called; the first `pools get` finds nothing.
     called = tmp_path / "called"
     for name in ("airflow", "python"):
@@ -126,11 +141,10 @@ def test_the_pool_of_training_is_made_by_the_name_that_the_dags_ask_for(tmp_path
     (tmp_path / "made").touch()
     subprocess.run(["sh", "-c", script], env=environment, check=True)
 
+    made = f"airflow pools set {pool} {tasks // 2} fit and judge of all pipelines"
     assert first[0] == "airflow db migrate"
-    assert first[-2:] == [f"airflow pools get {pool}", f"airflow pools set {pool} 2 fit and judge of all pipelines"]
+    assert first[-2:] == [f"airflow pools get {pool}", made]
     assert called.read_text().splitlines()[len(first) :] == first[:-1]
-    workers = [one for name, one in services.items() if name.startswith("worker")]
-    assert sum(int(one["environment"]["AIRFLOW__CELERY__WORKER_CONCURRENCY"]) for one in workers) == 2 * 2
 
 
 def test_every_option_of_airflow_exists() -> None:
