@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ def turn() -> int:
     return int(head or "0", 16) % TURNS
 
 
-def waiting(long: Sequence[str], now: int) -> set[str]:
+def waiting(long: Collection[str], now: int) -> set[str]:
     """Those of ``long`` that wait while it is the turn ``now``: every one runs at one of ``TURNS`` turns."""
     return {name for place, name in enumerate(sorted(long)) if place % TURNS != now}
 
@@ -37,11 +37,17 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is marked `long` and is not in turn is `heavy` at this commit; a file that is marked moves as one."""
-    marked = {item: next(item.iter_markers_with_node("long"), None) for item in items}
-    late = waiting({found[0].nodeid for found in marked.values() if found}, turn())
-    for item, found in marked.items():
-        if found and found[0].nodeid in late:
+    """What is marked `long` and is not in turn is `heavy` at this commit.
+
+    A file that is marked moves as one, for what its tests share; with `each=True` they move one by one.
+    """
+    long = {}
+    for item in items:
+        for node, mark in item.iter_markers_with_node("long"):
+            long[item] = item.nodeid if mark.kwargs.get("each") else node.nodeid
+    late = waiting({*long.values()}, turn())
+    for item, name in long.items():
+        if name in late:
             item.add_marker(pytest.mark.heavy)
 
 

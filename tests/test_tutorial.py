@@ -33,6 +33,7 @@ COMMANDS = commands_of(PROJECT / "docs" / "tutorial.md")
 OPTIONS = {"FROM": "--from", "TARGET": "--target", "TIME": "--time", "KEY": "--key"}
 
 
+@pytest.mark.long
 def test_the_tutorial_ends_with_a_champion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 from embedded.config import PROJECT, environment, open_stack
 from tests.training_runs import make_toy
 
+pytestmark = pytest.mark.long
+
 # In a process of its own: Airflow reads its configuration when it is imported.
 SHAPE = """
 import json, sys

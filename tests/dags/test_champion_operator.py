@@ -11,6 +11,8 @@ from embedded.config import PROJECT, environment, open_stack
 from include.perennial.stores.ledger import EventKind
 from tests.closed_loop import Loop, build
 
+pytestmark = pytest.mark.long
+
 # In a process of its own: Airflow reads its configuration when it is imported.
 EXECUTE = """
 import json, sys

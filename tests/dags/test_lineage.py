@@ -27,7 +27,7 @@ BATCH = [gxe.ExpectTableRowCountToBeBetween(min_value=1, max_value=1000)]
 ROWS = [gxe.ExpectColumnValuesToBeInSet(column="group", value_set=["a", "b", "c"])]
 """
 Events = dict[str, dict[str, Any]]
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

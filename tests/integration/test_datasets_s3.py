@@ -79,6 +79,7 @@ def test_a_truncated_upload_is_replaced_by_the_next_publish(on_s3: Settings, fir
     assert target.get()["Body"].read() == ONE
 
 
+@pytest.mark.long
 def test_weeks_published_at_once_all_land(on_s3: Settings, tmp_path: Path) -> None:
     weeks = [delivery(tmp_path, f"2013-02-{day:02d}", b"%d" % day * 999) for day in (4, 11, 18, 25)]
     assert publish_at_once(on_s3, weeks) == [0] * 4

@@ -96,7 +96,7 @@ def where_it_died(world: World, before: Champion | None, run_key: str) -> str:
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(20, id="20"),
+        pytest.param(10, id="10"),
         pytest.param(200, id="200", marks=[pytest.mark.heavy, pytest.mark.timeout(1800)]),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_killed_promotion_is_completed_by_one_retry(world: World, kills: int) 
 @pytest.mark.parametrize(
     "races",
     [
-        pytest.param(12, id="12"),
+        pytest.param(6, id="6"),
         pytest.param(200, id="200", marks=[pytest.mark.heavy, pytest.mark.timeout(1800)]),
     ],
 )

@@ -165,6 +165,7 @@ def panels() -> dict[str, str]:
 
 
 @pytest.mark.server
+@pytest.mark.long
 def test_every_panel_shows_data_and_every_alert_is_evaluated(
     settings: Settings, world: Monitored, history: History, tmp_path: Path
 ) -> None:

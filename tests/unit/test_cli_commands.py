@@ -176,6 +176,7 @@ def test_retention_is_a_dry_run_until_it_is_confirmed(loop: Loop, capsys: pytest
     assert [loop.objects.exists(key) for key in (old, kept)] == [False, True]
 
 
+@pytest.mark.long
 def test_what_retention_leaves_is_whole_and_can_be_reproduced(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["retain", "toy", "2013-02-25", "--previous", "0", "--yes"]) == 0
     capsys.readouterr()

@@ -126,6 +126,7 @@ def _false_alarms(trials: int) -> tuple[float, float, float]:
     return interval(rates(simulated(), trials, (UNCHANGED,))[UNCHANGED.name].either)
 
 
+@pytest.mark.long
 def test_a_stationary_world_raises_about_one_alarm_in_a_quarter() -> None:
     mean, low, _ = _false_alarms(8)
 
@@ -148,6 +149,7 @@ def test_the_false_alarm_rate_holds_within_its_interval_on_shuffled_real_weeks()
     assert low <= 1.0, (mean, low, high)
 
 
+@pytest.mark.long
 def test_what_hurts_is_found_and_what_does_not_hurt_is_not() -> None:
 
     shifts = (added("load", 0.4), added("noise", 2.0), replaced("load", None, 0.2), flipped(0.6))

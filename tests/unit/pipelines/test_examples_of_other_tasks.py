@@ -27,6 +27,7 @@ def _has_bikes() -> bool:
 needs_bikes = pytest.mark.skipif(not _has_bikes(), reason="ISLP is not installed, see bike_demand/README.md")
 
 
+@pytest.mark.long
 def test_iris_is_trained_judged_and_promoted_week_after_week(tmp_path: Path) -> None:
     iris = Example.below(tmp_path, "iris")
     assert [iris.ingest(n) for n in range(4)] == [30] * 4
@@ -56,6 +57,7 @@ def test_no_flower_is_measured_twice(tmp_path: Path) -> None:
 
 
 @needs_bikes
+@pytest.mark.long
 def test_bikes_of_a_sql_table_are_forecast_scored_and_measured_day_by_day(tmp_path: Path) -> None:
     bikes = Example.below(tmp_path, "bike_demand")
     assert all(8 <= bikes.ingest(n) <= 24 for n in range(36))

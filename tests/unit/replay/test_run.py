@@ -11,6 +11,7 @@ from include.perennial.replay.run import replay, write
 from tests.unit.replay.conftest import World, keys
 
 
+@pytest.mark.long
 def test_two_processes_and_one_find_the_same(world: World) -> None:
     asked = [parse_policy(name) for name in ("schedule", "never")]
 

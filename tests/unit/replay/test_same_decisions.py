@@ -37,6 +37,8 @@ from include.perennial.stores.tracking.registry import Registry
 from include.perennial.stores.tracking.runs import Tracking
 from tests.unit.replay.conftest import World, keys
 
+pytestmark = pytest.mark.long
+
 FIRST_WEEK, LAST_WEEK = 3, 9
 
 

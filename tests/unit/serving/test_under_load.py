@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from scipy.stats import binomtest
 
 from include.perennial.steps.champion import ChampionStores, freeze, promote, rollback, unfreeze
@@ -69,6 +70,7 @@ def test_a_promotion_and_roll_backs_fail_no_request(loop: Loop) -> None:
     assert min(counted.values()) > 10
 
 
+@pytest.mark.long
 def test_the_canarys_share_of_sticky_keys_lies_in_its_binomial_interval(loop: Loop) -> None:
     challenge(loop)
     frame = toy_frame(6, KEYS)

@@ -105,6 +105,7 @@ def fitted(loop: Loop, plan: TrainingPlan) -> list[CandidateFit]:
 
 
 @pytest.mark.server
+@pytest.mark.long
 def test_a_cluster_fits_the_same_models_reads_the_partitions_itself_and_is_not_needed_to_rebuild(
     large: Loop, workers: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ from include.perennial.errors import BadInput
 from include.perennial.steps.reproduce import Outcome, Reproduction, comparison, reproduce
 from tests.closed_loop import WEEK, Loop, git
 
+pytestmark = pytest.mark.long(each=True)
+
 
 def rebuilt(loop: Loop, version: str) -> Reproduction:
     return reproduce("toy", version, loop.settings, loop.code)

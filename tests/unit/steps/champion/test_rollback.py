@@ -216,6 +216,7 @@ def test_while_mlflow_is_down_nothing_happens(loop: Loop, monkeypatch: pytest.Mo
     assert loop.ledger.champion("toy").version == "3"
 
 
+@pytest.mark.long
 def test_a_killed_roll_back_is_completed_by_one_retry(loop: Loop, closed: Loop, tmp_path: Path) -> None:
     code, lines = killed.run(loop, None)
     assert (code, champion(loop)) == (0, ("2", "2"))
