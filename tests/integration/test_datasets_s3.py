@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +109,8 @@ def test_wrong_credentials_publish_nothing(on_s3: Settings, first: Delivery, nam
     assert DataRegistry.open(on_s3).head() == ""
 
 
+@pytest.mark.timeout(60)
 def test_a_server_that_is_down_is_said_so_within_a_minute(on_s3: Settings, first: Delivery) -> None:
     access = dataclasses.replace(on_s3.s3, endpoint_url=f"http://127.0.0.1:{free_port()}")
-    started_s = time.monotonic()
     with pytest.raises(Unavailable, match="cannot be used"):
         first.publish(dataclasses.replace(on_s3, s3=access))
-    assert time.monotonic() - started_s < 60

@@ -96,7 +96,7 @@ def where_it_died(world: World, before: Champion | None, run_key: str) -> str:
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(10, id="10"),
+        pytest.param(20, id="20"),
         pytest.param(200, id="200", marks=[pytest.mark.heavy, pytest.mark.timeout(1800)]),
     ],
 )

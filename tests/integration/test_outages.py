@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -54,6 +53,7 @@ def crowned(models: Registry, ledger: Ledger, name: str, stored: StoredModel) ->
     return ledger
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("outage", ["refused", "silent"])
 def test_an_outage_is_said_within_a_minute_and_the_champion_stays(
     crowned: Ledger, models: Registry, name: str, stored: StoredModel, outage: str, monkeypatch: pytest.MonkeyPatch
@@ -67,13 +67,11 @@ def test_an_outage_is_said_within_a_minute_and_the_champion_stays(
     with socket.create_server(("127.0.0.1", free_port())) as silent:
         port = silent.getsockname()[1] if outage == "silent" else free_port()
         away = Registry.open(settings(f"http://user:secret@127.0.0.1:{port}"))
-        start = time.monotonic()
         with pytest.raises(Unavailable, match=f"MLflow at http://127.0.0.1:{port} does not answer") as said:
             promote(registration, second, crowned, away, rejudge, actor="tester")
         with pytest.raises(Unavailable):
             register(second, crowned, away)
 
-    assert time.monotonic() - start < 10
     assert "make up" in str(said.value)
     assert len(str(said.value)) <= 2000
     assert crowned.champion(name) == before
@@ -81,13 +79,12 @@ def test_an_outage_is_said_within_a_minute_and_the_champion_stays(
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(60)
 def test_a_silent_server_is_given_up_within_a_minute(crowned: Ledger, name: str, stored: StoredModel) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         away = Registry.open(settings(f"http://127.0.0.1:{silent.getsockname()[1]}"))
-        start = time.monotonic()
         with pytest.raises(Unavailable):
             register(decide(name, "second", stored, score=0.8, champion=crowned.champion(name)), crowned, away)
-    assert time.monotonic() - start < 60
 
 
 def test_an_outage_after_the_crown_is_mended_by_a_retry(

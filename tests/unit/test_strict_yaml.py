@@ -1,6 +1,5 @@
 """YAML with tags, aliases, duplicates or damage is refused at its line; words stay words."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -62,16 +61,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "pipeline.yaml:1: there is no such file" in refusal(tmp_path / "pipeline.yaml")
 
 
+@pytest.mark.timeout(60)
 def test_an_alias_bomb_is_refused_at_its_first_anchor_without_being_built(tmp_path: Path) -> None:
     levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 40)]
     path = tmp_path / "pipeline.yaml"
     path.write_text("\n".join(["l0: &l0 [lol, lol]", *levels, "name: *l39"]))
 
-    started_s = time.perf_counter()
     message = refusal(path)
 
     assert message == f"{path}:1: YAML anchor &l0: anchors and aliases are not allowed."
-    assert time.perf_counter() - started_s < 5
 
 
 def test_words_that_yaml_1_1_turns_into_other_types_stay_words(tmp_path: Path) -> None:
