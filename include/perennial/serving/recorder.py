@@ -46,13 +46,17 @@ class Answered:
     def by_partition(self) -> Iterator[tuple[str, "Answered"]]:
         """The rows of each partition, with its key."""
         unit = "hour" if self.period is Period.HOUR else "day"
-        begun = pc.floor_temporal(self.rows[self.time], unit=unit).to_pylist()
-        key_of = {moment: Partition.containing(moment.astimezone(UTC), self.period).key for moment in set(begun)}
-        keys = np.array([key_of[moment] for moment in begun])
-        for key in sorted(set(key_of.values())):
-            mine = keys == key
-            rows = self.rows.filter(pa.array(mine))
-            yield key, replace(self, rows=rows, p=self.p[mine], versions=self.versions[mine])
+        begun = pc.floor_temporal(self.rows[self.time], unit=unit)
+        moments = begun.unique()
+        keys = [Partition.containing(moment.astimezone(UTC), self.period).key for moment in moments.to_pylist()]
+        if len({*keys}) == 1:
+            yield keys[0], self
+            return
+        key_of_row = pa.array(keys).take(pc.index_in(begun, value_set=moments).combine_chunks())
+        for key in sorted({*keys}):
+            mine = pc.equal(key_of_row, key)
+            rows, chosen = self.rows.filter(mine), mine.to_numpy(zero_copy_only=False)
+            yield key, replace(self, rows=rows, p=self.p[chosen], versions=self.versions[chosen])
 
     def logged(self) -> Online:
         """As the prediction log takes it."""
