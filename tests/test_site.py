@@ -12,6 +12,8 @@ from playwright.sync_api import sync_playwright
 
 from embedded.config import PROJECT
 
+pytestmark = pytest.mark.long
+
 DOCS = PROJECT / "docs"
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None

@@ -17,6 +17,8 @@ from include.perennial.stores.ledger import Ledger
 from tests.model_shelf import Shelf
 from tests.training_runs import FIRST, make_toy, publish_weeks, toy_frame
 
+pytestmark = pytest.mark.long
+
 # In a process of its own: Airflow reads its configuration when it is imported.
 EXECUTE = """
 import json, sys

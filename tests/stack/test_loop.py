@@ -132,6 +132,7 @@ def test_the_weekly_schedule_trains_on_the_newest_week(live: Live) -> None:
     assert live.ledger.champion(SECOND).cutoff == LAST_COMPLETE.key
 
 
+@pytest.mark.long
 def test_past_weeks_backwards_give_the_same_digests(live: Live) -> None:
     champion = live.ledger.champion(SECOND)
     live.ingest(SECOND, WEEKS[0], PAST[-1])

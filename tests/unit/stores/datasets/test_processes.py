@@ -45,6 +45,7 @@ def n_commits(settings: Settings) -> int:
     return int(counted.stdout)
 
 
+@pytest.mark.long
 def test_eight_weeks_published_at_once_all_land(registry_settings: Settings, tmp_path: Path) -> None:
     weeks = {key: key.encode() * 1000 for key in WEEKS}
     exit_codes = publish_at_once(registry_settings, [delivery(tmp_path, *week) for week in weeks.items()])
@@ -71,6 +72,7 @@ def test_the_same_bytes_from_four_processes_make_one_version(registry_settings: 
 
 
 @pytest.mark.parametrize(("registry_settings", "seed"), KILLINGS, indirect=["registry_settings"])
+@pytest.mark.long
 def test_a_publish_killed_anywhere_is_finished_by_its_retry(
     registry_settings: Settings, tmp_path: Path, seed: int
 ) -> None:
