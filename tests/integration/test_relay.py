@@ -42,21 +42,25 @@ def address(tmp_path: Path) -> Iterator[str]:
         Relay(f"tcp:{port}", f"unix:{near}", tmp_path / "outage"),
         Relay(f"unix:{near}", f"tcp:{server.server_port}"),
     ]
-    loop = asyncio.new_event_loop()
-    serving = [loop.create_task(relay.serve()) for relay in relays]
-    threads = [threading.Thread(target=loop.run_forever), threading.Thread(target=server.serve_forever)]
+    over = threading.Event()
+
+    async def serve() -> None:
+        serving = [asyncio.create_task(relay.serve()) for relay in relays]
+        while not over.is_set():
+            await asyncio.sleep(0.05)
+        for task in serving:
+            task.cancel()
+
+    # What is still open when it ends is cancelled and waited for by `asyncio.run`.
+    threads = [threading.Thread(target=asyncio.run, args=(serve(),)), threading.Thread(target=server.serve_forever)]
     for thread in threads:
         thread.start()
     yield f"http://127.0.0.1:{port}/"
-    for task in serving:
-        loop.call_soon_threadsafe(task.cancel)
-    loop.call_soon_threadsafe(loop.stop)
+    over.set()
     server.shutdown()
     server.server_close()
     for thread in threads:
         thread.join(30)
-    with contextlib.suppress(RuntimeError):
-        loop.close()
 
 
 def put(address: str) -> requests.Response:
